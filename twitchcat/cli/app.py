@@ -1,0 +1,52 @@
+"""The application: global options, and which command lives in which module."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twitchcat.cli import config as config_commands
+
+app = typer.Typer(
+    name="twitchcat",
+    help="Says what a live Twitch channel is really showing.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.add_typer(config_commands.app, name="config")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from twitchcat import __version__
+
+        typer.echo(f"twitchcat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", envvar="TWITCHCAT_CONFIG", help="Settings file (TOML).", show_default=False
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where images and the embedded database live.", show_default=False),
+    ] = None,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log more (-vv: everything).")
+    ] = 0,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    from twitchcat.cli.context import GlobalOptions
+
+    context.obj = GlobalOptions(config=config, data_dir=data_dir, verbose=verbose)

@@ -1,0 +1,71 @@
+"""`twitchcat config`: what is in force, and from where."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from twitchcat.cli.errors import cli_errors
+
+app = typer.Typer(no_args_is_help=True, help="See the settings in force.")
+
+SECRET = "********"
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print every setting in force and where it comes from; secrets are masked.
+
+    Example: twitchcat config show
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from twitchcat.cli.context import loaded_settings
+    from twitchcat.config import known_keys
+
+    with cli_errors():
+        loaded = loaded_settings(context)
+        rows = {
+            key: (_plain(_value(loaded.settings, key)), loaded.origins.get(key, "default"))
+            for key in known_keys()
+        }
+        if as_json:
+            typer.echo(
+                json.dumps({key: {"value": value, "from": origin} for key, (value, origin) in rows.items()})
+            )
+            return
+        table = Table("Key", "Value", "From", box=None, pad_edge=False)
+        for key, (value, origin) in rows.items():
+            style = "dim" if origin == "default" else None
+            table.add_row(
+                key, "unset" if value is None else json.dumps(value, ensure_ascii=False), origin, style=style
+            )
+        Console().print(table)
+
+
+def _value(settings: Any, key: str) -> Any:
+    for part in key.split("."):
+        settings = getattr(settings, part)
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON shows it, a secret masked."""
+    from datetime import timedelta
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    if isinstance(value, SecretStr):
+        return SECRET
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
