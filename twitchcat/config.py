@@ -27,7 +27,12 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from twitchcat.errors import ConfigError
 
@@ -196,9 +201,14 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
 
     @classmethod
-    def settings_customise_sources(cls, settings_cls: type[BaseSettings], **sources: Any) -> tuple[Any, ...]:
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        **_others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read nothing on its own: `load_settings` reads each source once and remembers which said what."""
-        return (sources["init_settings"],)
+        return (init_settings,)
 
 
 @dataclass(frozen=True, slots=True)

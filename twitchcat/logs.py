@@ -14,7 +14,7 @@ _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) 
 
 
 def set_up_logging(*, level: str, style: Literal["auto", "text", "json"], terminal: bool) -> None:
-    """Send the records of twitchcat at `level` and above to stderr, and those of libraries from warning on."""
+    """Send twitchcat's records from `level` on to stderr, and those of libraries from warning on."""
     handler = logging.StreamHandler()
     as_text = style == "text" or (style == "auto" and terminal)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())

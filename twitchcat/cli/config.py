@@ -9,7 +9,7 @@ from twitchcat.cli.errors import cli_errors
 
 app = typer.Typer(no_args_is_help=True, help="See the settings in force.")
 
-SECRET = "********"
+MASK = "********"
 
 
 @app.command()
@@ -39,11 +39,9 @@ def show(
             )
             return
         table = Table("Key", "Value", "From", box=None, pad_edge=False)
-        for key, (value, origin) in rows.items():
-            style = "dim" if origin == "default" else None
-            table.add_row(
-                key, "unset" if value is None else json.dumps(value, ensure_ascii=False), origin, style=style
-            )
+        for key, value in values.items():
+            shown = "unset" if value is None else json.dumps(value, ensure_ascii=False)
+            table.add_row(key, shown, origins[key], style="dim" if origins[key] == "default" else None)
         Console().print(table)
 
 
@@ -61,7 +59,7 @@ def _plain(value: Any) -> Any:
     from pydantic import SecretStr
 
     if isinstance(value, SecretStr):
-        return SECRET
+        return MASK
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, timedelta):
