@@ -30,7 +30,6 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
@@ -175,17 +174,8 @@ class LogSettings(_Section):
     format: Literal["auto", "text", "json"] = "auto"  #: auto: text on a terminal, JSON elsewhere
 
 
-class Settings(BaseSettings):
+class Settings(_Section):
     """Everything that can be set."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        validate_default=True,
-        env_prefix=ENV_PREFIX,
-        env_nested_delimiter="__",
-        env_ignore_empty=True,
-    )
 
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("twitchcat"))
     database: DatabaseSettings = DatabaseSettings()
@@ -200,15 +190,11 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     log: LogSettings = LogSettings()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        **_others: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read nothing on its own: `load_settings` reads each source once and remembers which said what."""
-        return (init_settings,)
+
+class _EnvironmentSettings(Settings, BaseSettings):
+    """Tells pydantic-settings how the variables are named; never made."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +245,7 @@ def _read_environment(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str,
     mine = {name.upper(): name for name in env if name.upper().startswith(ENV_PREFIX) and env[name]}
     for name in mine.keys() - known.keys() - {ENV_FILE}:
         raise ConfigError(f"environment: unknown variable {mine[name]}{_nearest(name, known)}")
-    source = EnvSettingsSource(Settings)
+    source = EnvSettingsSource(_EnvironmentSettings)
     source.env_vars = {name.lower(): env[mine[name]] for name in mine if name in known}
     try:
         return source(), {known[name]: mine[name] for name in mine if name in known}

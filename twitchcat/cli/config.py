@@ -29,14 +29,10 @@ def show(
 
     with cli_errors():
         loaded = loaded_settings(context)
-        rows = {
-            key: (_plain(_value(loaded.settings, key)), loaded.origins.get(key, "default"))
-            for key in known_keys()
-        }
+        values = {key: _plain(_value(loaded.settings, key)) for key in known_keys()}
+        origins = {key: loaded.origins.get(key, "default") for key in values}
         if as_json:
-            typer.echo(
-                json.dumps({key: {"value": value, "from": origin} for key, (value, origin) in rows.items()})
-            )
+            typer.echo(json.dumps({key: {"value": values[key], "from": origins[key]} for key in values}))
             return
         table = Table("Key", "Value", "From", box=None, pad_edge=False)
         for key, value in values.items():
