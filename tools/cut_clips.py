@@ -1,8 +1,8 @@
 """Cut the demo clips again from the recordings they were taken from.
 
-`python tools/cut_clips.py RECORDINGS` reads `twitchcat/station/clips/clips.json`, which names for each clip its
-recording, where it begins and how long it is, and writes the clips: packets copied from one keyframe up to
-another, nothing encoded again, no sound. RECORDINGS is the folder that clips.json's `source` paths start from.
+`python tools/cut_clips.py RECORDINGS` reads `twitchcat/station/clips/clips.json`, which names for each clip
+its recording, where it begins and how long it is, and writes the clips: packets copied from one keyframe up
+to another, nothing encoded again, no sound. RECORDINGS is the folder that the `source` paths start from.
 """
 
 import hashlib
