@@ -1,0 +1,1 @@
+"""Bytes to pictures: segments, keyframes, image work."""
