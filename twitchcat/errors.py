@@ -12,7 +12,8 @@ TwitchcatError
 ├── ModelError              the model is missing or refused
 ├── StoreError              the database or the image store could not be used
 │   ├── RevisionMismatch    the database stands at another revision
-│   └── QueryError          a query of the user was refused by Postgres
+│   ├── QueryError          a query of the user was refused by Postgres
+│   └── DiskFull            there is no space left for images
 └── TwitchError             Twitch refused or could not be reached
     ├── CredentialsRefused  client id or secret are wrong
     ├── RateLimited         too many requests
@@ -105,6 +106,12 @@ class QueryError(StoreError):
     """Postgres refused the query."""
 
     reason = "query"
+
+
+class DiskFull(StoreError):
+    """There is no space left for images."""
+
+    reason = "disk full"
 
 
 class TwitchError(TwitchcatError):

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from twitchcat.cli import config as config_commands
+from twitchcat.cli import dataset as dataset_commands
+from twitchcat.cli.collect import collect
 
 app = typer.Typer(
     name="twitchcat",
@@ -16,6 +18,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("collect")(collect)
+app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(config_commands.app, name="config")
 
 

@@ -1,0 +1,237 @@
+"""What `twitchcat collect` shows while it runs: a live table, plain lines, or JSON lines."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, Protocol
+
+import typer
+from rich.console import Console, Group
+from rich.filesize import decimal
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from twitchcat.dataset.collector import Observer, Summary, Totals
+from twitchcat.dataset.plan import CategoryState
+from twitchcat.dataset.visit import VisitReport
+
+
+class Display(Observer, Protocol):
+    """Shows a collect and its summary."""
+
+    def summarise(self, summary: Summary) -> None:
+        """Say how the collect ended."""
+
+
+@contextmanager
+def choose_display(*, as_json: bool) -> Iterator[Display]:
+    """The display for this output: JSON lines if asked for, a live table on a terminal, else plain lines."""
+    console = Console(stderr=True)
+    if as_json:
+        yield JsonDisplay()
+    elif console.is_terminal:
+        with LiveDisplay(console) as display:
+            yield display
+    else:
+        yield PlainDisplay()
+
+
+class JsonDisplay:
+    """One JSON object per visit, and one for the summary, on stdout."""
+
+    def visited(self, report: VisitReport, totals: Totals) -> None:
+        """Print the visit."""
+        del totals
+        category = report.category
+        self._print(
+            event="visit",
+            at=report.finished_at.isoformat(),
+            channel=report.order.channel.login,
+            category={"id": category.id, "name": category.name} if category else None,
+            outcome=report.outcome.value,
+            reason=report.reason,
+            frames=report.frames_kept,
+            bytes_fetched=report.bytes_fetched,
+            skipped=dict(report.skipped),
+            seconds=round(report.seconds, 3),
+        )
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """Print that nothing is sent out, and why."""
+        self._print(event="waiting", at=datetime.now(UTC).isoformat(), why=why, seconds=round(seconds, 1))
+
+    def tick(self, states: Iterable[CategoryState], totals: Totals, in_hand: int) -> None:
+        """Nothing: visits are printed as they finish."""
+
+    def summarise(self, summary: Summary) -> None:
+        """Print the summary."""
+        totals = summary.totals
+        self._print(
+            event="summary",
+            why=summary.why,
+            seconds=round(summary.seconds, 3),
+            frames=totals.frames,
+            image_bytes=totals.image_bytes,
+            bytes_fetched=totals.bytes_fetched,
+            visits=dict(totals.visits),
+            reasons=dict(totals.reasons),
+            skipped=dict(totals.skipped),
+            categories=[
+                {
+                    "id": state.category.id,
+                    "name": state.category.name,
+                    "frames": state.kept,
+                    "added": state.added,
+                    "wanted": state.wanted,
+                }
+                for state in summary.states
+            ],
+        )
+
+    def _print(self, **entry: Any) -> None:
+        typer.echo(json.dumps(entry, ensure_ascii=False))
+
+
+class PlainDisplay:
+    """One line per visit on stderr, the summary on stdout."""
+
+    def visited(self, report: VisitReport, totals: Totals) -> None:
+        """Print the visit."""
+        del totals
+        category = report.category.name if report.category else "no category"
+        line = f"{_clock(report.finished_at)}  {report.order.channel.login} ({category}): {_told(report)}"
+        typer.echo(line, err=True)
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """Print that nothing is sent out, and why."""
+        typer.echo(f"{_clock(datetime.now(UTC))}  waiting {seconds:.0f} s: {why}", err=True)
+
+    def tick(self, states: Iterable[CategoryState], totals: Totals, in_hand: int) -> None:
+        """Nothing: visits are printed as they finish."""
+
+    def summarise(self, summary: Summary) -> None:
+        """Print the summary."""
+        print_summary(summary)
+
+
+class LiveDisplay:
+    """A table of the categories that follows the collect, on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._began = monotonic()
+        self._shown_at = 0.0
+        self._latest = Text("starting…", style="dim")
+
+    def __enter__(self) -> "LiveDisplay":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def visited(self, report: VisitReport, totals: Totals) -> None:
+        """Show the visit below the table."""
+        del totals
+        self._latest = Text(
+            f"{_clock(report.finished_at)}  {report.order.channel.login}: {_told(report)}", "dim"
+        )
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """Show that nothing is sent out, and why."""
+        self._latest = Text(f"waiting {seconds:.0f} s: {why}", style="yellow")
+
+    def tick(self, states: Iterable[CategoryState], totals: Totals, in_hand: int) -> None:
+        """Draw the table, four times a second at most."""
+        now = monotonic()
+        if now - self._shown_at < 0.25:
+            return
+        self._shown_at = now
+        elapsed = now - self._began
+        table = Table(box=None, pad_edge=False, expand=False)
+        for name, justify in (
+            ("Category", "left"),
+            ("Frames", "right"),
+            ("", "left"),
+            ("New", "right"),
+            ("", "left"),
+        ):
+            table.add_column(name, justify=justify)  # type: ignore[arg-type]  # a literal, widened by the loop
+        # The ones furthest from their target first, as many as fit.
+        ordered = sorted(states, key=lambda state: state.kept / state.wanted)
+        room = max(3, self._live.console.height - 6)
+        for state in ordered[:room]:
+            resting = state.resting_because if state.resting_until > now and not state.reached else ""
+            table.add_row(
+                state.category.name,
+                f"{state.kept}/{state.wanted}",
+                ProgressBar(total=state.wanted, completed=min(state.kept, state.wanted), width=20),
+                f"+{state.added}" if state.added else "",
+                Text(resting, style="dim"),
+            )
+        if len(ordered) > room:
+            table.add_row(Text(f"and {len(ordered) - room} more", style="dim"))
+        line = (
+            f"{_duration(elapsed)}  {totals.frames} frames ({totals.frames / max(elapsed, 1):.1f}/s), "
+            f"{decimal(totals.bytes_fetched)} fetched, {in_hand} visits under way"
+        )
+        skipped = Text(f"skipped: {_counts(totals.skipped)}" if totals.skipped else "", style="dim")
+        hint = Text("Enter or Ctrl-C to stop", style="dim")
+        self._live.update(Group(table, Text(line), skipped, self._latest, hint), refresh=True)
+
+    def summarise(self, summary: Summary) -> None:
+        """Print the summary below where the table was."""
+        print_summary(summary)
+
+
+def print_summary(summary: Summary) -> None:
+    """Print on stdout how a collect ended."""
+    totals, console = summary.totals, Console(file=sys.stdout, highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("Category", "Added", "Frames", "Wanted"):
+        table.add_column(name, justify="left" if name == "Category" else "right")
+    for state in sorted(summary.states, key=lambda state: state.category.name):
+        table.add_row(state.category.name, f"+{state.added}", str(state.kept), str(state.wanted))
+    if summary.states:
+        console.print(table)
+    rate = totals.frames / summary.seconds if summary.seconds else 0.0
+    console.print(
+        f"{totals.frames} frames ({decimal(totals.image_bytes)}) in {_duration(summary.seconds)}, "
+        f"{rate:.1f} per second; {decimal(totals.bytes_fetched)} fetched; {summary.why}."
+    )
+    console.print(f"Visits: {_counts(totals.visits) or 'none'}.")
+    if totals.reasons:
+        console.print(f"Errors: {_counts(totals.reasons)}.")
+    if totals.skipped:
+        console.print(f"Skipped: {_counts(totals.skipped)}.")
+
+
+def _told(report: VisitReport) -> str:
+    what = report.outcome.value if report.reason is None else f"{report.outcome.value} ({report.reason})"
+    if report.frames_kept:
+        what += f", {report.frames_kept} frames"
+    if report.skipped:
+        what += f", skipped {_counts(report.skipped)}"
+    return what
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in Counter(counts).most_common())
+
+
+def _clock(at: datetime) -> str:
+    return at.astimezone().strftime("%H:%M:%S")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02} min"

@@ -1,0 +1,182 @@
+"""Keeps the pool of visits busy until there is nothing left to do, or somebody says stop."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+from twitchcat.dataset.plan import CategoryState, Plan
+from twitchcat.dataset.pool import Pool
+from twitchcat.dataset.visit import Outcome, VisitOrder, VisitReport
+from twitchcat.errors import ConfigError, CredentialsRefused, DiskFull, StoreError, TwitchError
+
+#: How often other processes' progress is read from the database.
+REFRESH_S = 15.0
+#: After this long without a visit that could be recorded, collecting gives up.
+PATIENCE_S = 120.0
+_TICK_S = 0.2
+
+
+@dataclass(slots=True, kw_only=True)
+class Totals:
+    """What a collect has come to so far."""
+
+    visits: Counter[str] = field(default_factory=Counter)  #: by outcome
+    reasons: Counter[str] = field(default_factory=Counter)  #: of errors
+    skipped: Counter[str] = field(default_factory=Counter)  #: frames and segments left out, by reason
+    frames: int = 0
+    image_bytes: int = 0
+    bytes_fetched: int = 0
+
+    def add(self, report: VisitReport) -> None:
+        """Count a visit."""
+        self.visits[report.outcome.value] += 1
+        if report.outcome is Outcome.ERROR and report.reason:
+            self.reasons[report.reason] += 1
+        self.skipped.update(report.skipped)
+        self.frames += report.frames_kept
+        self.image_bytes += report.image_bytes
+        self.bytes_fetched += report.bytes_fetched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How a collect ended."""
+
+    why: str  #: why it stopped
+    seconds: float
+    totals: Totals
+    states: tuple[CategoryState, ...]
+
+
+class Observer(Protocol):
+    """Is told what happens, from the thread that collects."""
+
+    def visited(self, report: VisitReport, totals: Totals) -> None:
+        """A visit has finished."""
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """No visit is sent out for some seconds."""
+
+    def tick(self, states: Iterable[CategoryState], totals: Totals, in_hand: int) -> None:
+        """Some tenths of a second have passed."""
+
+
+class Collector:
+    """Sends out visits as a plan says."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        pool: Pool[VisitOrder, VisitReport],
+        *,
+        observer: Observer,
+        stop: threading.Event,
+        refresh: Callable[[Iterable[CategoryState]], None],
+        held_for: Callable[[], float],
+        seconds: float | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`refresh` reads progress from the database; `held_for` says for how many seconds Twitch wants no
+        visit at all; after `seconds`, no further visit is sent out.
+        """
+        self._plan = plan
+        self._pool = pool
+        self._observer = observer
+        self._stop = stop
+        self._refresh = refresh
+        self._held_for = held_for
+        self._seconds = seconds
+        self._clock = clock
+        self._totals = Totals()
+        self._in_hand = 0
+        self._resume_at = 0.0
+        self._failing_since: float | None = None
+
+    def run(self) -> Summary:
+        """Collect; returns when everything in hand is finished.
+
+        Raises what makes going on pointless, when what is in hand is finished: DiskFull, a StoreError that
+        lasts, CredentialsRefused, ConfigError.
+        """
+        began = self._clock()
+        refresh_at = began + REFRESH_S
+        error: Exception | None = None
+        why = None
+        while True:
+            now = self._clock()
+            why = why or self._why_over(now - began)
+            if why is None:
+                try:
+                    self._send_out(now)
+                    if now >= refresh_at:
+                        self._refresh(self._plan.states())
+                        refresh_at = now + REFRESH_S
+                except StoreError as failure:
+                    error = self._survive(failure, now)
+                except (ConfigError, CredentialsRefused) as failure:
+                    error = failure
+                why = str(error) if error else None
+            if why is not None and not self._in_hand:
+                break
+            report = self._pool.wait(_TICK_S)
+            while report is not None:
+                error = error or self._receive(report)
+                why = why or (str(error) if error else None)
+                report = self._pool.wait(0.0)
+            self._observer.tick(self._plan.states(), self._totals, self._in_hand)
+        if error is not None:
+            raise error
+        seconds = self._clock() - began
+        return Summary(why=why, seconds=seconds, totals=self._totals, states=tuple(self._plan.states()))
+
+    def _why_over(self, elapsed_s: float) -> str | None:
+        if self._stop.is_set():
+            return "stopped"
+        if self._seconds is not None and elapsed_s >= self._seconds:
+            return "the time is over"
+        return self._plan.done()
+
+    def _send_out(self, now: float) -> None:
+        while self._in_hand < self._pool.size and now >= self._resume_at and not self._stop.is_set():
+            if (held := self._held_for()) > 0:
+                self._pause("Twitch refuses every stream", held)
+                return
+            try:
+                order = self._plan.next(now)
+            except (ConfigError, CredentialsRefused):
+                raise
+            except TwitchError as error:
+                self._pause(str(error), 10.0)
+                return
+            if order is None:
+                return
+            self._pool.submit(order)
+            self._in_hand += 1
+
+    def _receive(self, report: VisitReport) -> Exception | None:
+        self._in_hand -= 1
+        self._plan.account(report)
+        self._totals.add(report)
+        self._observer.visited(report, self._totals)
+        if isinstance(report.error, StoreError):
+            return self._survive(report.error, self._clock())
+        if report.error is None:
+            self._failing_since = None
+        return report.error
+
+    def _survive(self, error: StoreError, now: float) -> StoreError | None:
+        """Wait for a database that may come back; the error itself once waiting is pointless."""
+        self._failing_since = self._failing_since if self._failing_since is not None else now
+        failing = now - self._failing_since
+        if isinstance(error, DiskFull) or failing > PATIENCE_S:
+            return error
+        if now >= self._resume_at:
+            self._pause(str(error), min(1.0 + failing / 2, 15.0))
+        return None
+
+    def _pause(self, why: str, seconds: float) -> None:
+        self._resume_at = self._clock() + seconds
+        self._observer.waiting(why, seconds)

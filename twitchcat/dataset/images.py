@@ -1,0 +1,168 @@
+"""The image store: content-addressed files, each whole or not there at all."""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from twitchcat.errors import DiskFull, StoreError
+
+_PENDING = ".pending"  # where an image is written before it gets its name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """One image in the store."""
+
+    path: str  #: relative to the store, with forward slashes
+    sha256: str  #: 64 hex digits
+    bytes: int
+
+
+class ImageStore:
+    """A folder of images named after the SHA-256 of their bytes.
+
+    Who writes holds the writers' lock of the database until the rows are committed
+    (`twitchcat.dataset.locks`), so that nobody takes an image that is about to get its row for an orphan.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, images: Sequence[bytes]) -> list[StoredImage]:
+        """Store images durably: when this returns, they survive a power cut.
+
+        Raises DiskFull or StoreError; then none of the images that were not there before has its name.
+        """
+        stored = [_describe(data) for data in images]
+        with self._errors():
+            pending = self.root / _PENDING
+            pending.mkdir(parents=True, exist_ok=True)
+            folders = set()
+            written: list[tuple[Path, Path]] = []
+            try:
+                for image, data in zip(stored, images, strict=True):
+                    final = self.root / image.path
+                    if not _has_size(final, image.bytes):
+                        written.append((_write_durably(pending, data), final))
+            except OSError:
+                for temporary, _ in written:
+                    temporary.unlink(missing_ok=True)
+                raise
+            for temporary, final in written:
+                if not final.parent.is_dir():
+                    final.parent.mkdir(exist_ok=True)
+                    folders.add(self.root)
+                temporary.replace(final)
+                folders.add(final.parent)
+            for folder in folders:
+                _sync_folder(folder)
+        return stored
+
+    def read(self, path: str) -> bytes:
+        """The bytes of an image. Raises StoreError if it is not there."""
+        with self._errors():
+            return self._inside(path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is an image of this path."""
+        return self._inside(path).is_file()
+
+    def is_intact(self, path: str, sha256: str) -> bool:
+        """Whether an image's bytes are the ones that were stored. Raises StoreError if it is not there."""
+        return hashlib.sha256(self.read(path)).hexdigest() == sha256
+
+    def remove(self, path: str) -> bool:
+        """Remove an image; whether it was there."""
+        with self._errors():
+            try:
+                self._inside(path).unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def folders(self) -> list[str]:
+        """The folders of the store, the one of images being written among them."""
+        with self._errors():
+            if not self.root.is_dir():
+                return []
+            return sorted(entry.name for entry in self.root.iterdir() if entry.is_dir())
+
+    def files(self, folder: str) -> Iterator[str]:
+        """The paths of the files in a folder of the store, whole or left over from a crash."""
+        with self._errors(), suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                yield f"{folder}/{entry.name}"
+
+    def free_bytes(self) -> int:
+        """Bytes that can still be stored on the volume of the store."""
+        with self._errors():
+            self.root.mkdir(parents=True, exist_ok=True)
+            stats = os.statvfs(self.root)
+        return stats.f_bavail * stats.f_frsize
+
+    def _inside(self, path: str) -> Path:
+        full = self.root / path
+        if ".." in full.parts or not full.is_relative_to(self.root):
+            raise StoreError(f"image path {path!r} leads out of the image store")
+        return full
+
+    def _errors(self) -> "_StoreErrors":
+        return _StoreErrors(self.root)
+
+
+class _StoreErrors:
+    """Turns OSError into StoreError, and a full disk into DiskFull."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"no space left for images in {self._root}: free some or set data_dir") from error
+        raise StoreError(f"image store {self._root}: {error.strerror or error}") from error
+
+
+def _describe(data: bytes) -> StoredImage:
+    digest = hashlib.sha256(data).hexdigest()
+    return StoredImage(path=f"{digest[:2]}/{digest}.jpg", sha256=digest, bytes=len(data))
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _write_durably(folder: Path, data: bytes) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        path.chmod(0o644)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename survives a power cut only once its folder is on disk too.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

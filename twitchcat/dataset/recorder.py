@@ -1,0 +1,184 @@
+"""Writes visits into the dataset: images first, rows second, both under the writers' lock."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from twitchcat.dataset import schema
+from twitchcat.dataset.database import Database
+from twitchcat.dataset.images import ImageStore
+from twitchcat.dataset.locks import lock_images_for_writing
+from twitchcat.dataset.visit import TakenFrame, VisitReport
+from twitchcat.twitch.entities import Category, Channel, LiveStream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelMemory:
+    """What the dataset holds of a channel."""
+
+    last_visit_at: datetime | None
+    last_frame_at: datetime | None
+    hashes: tuple[int, ...]  #: perceptual hashes of its latest frames, signed 64 bit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What recording a visit added."""
+
+    frames: int
+    image_bytes: int
+
+
+class Recorder:
+    """Writes visits. Thread-safe."""
+
+    def __init__(self, database: Database, store: ImageStore) -> None:
+        self._database = database
+        self._store = store
+
+    def memory(self, channel_id: str, *, hashes: int) -> ChannelMemory:
+        """What the dataset holds of a channel, its latest `hashes` hashes among it. Raises StoreError."""
+        frame, capture = schema.Frame, schema.Capture
+        with self._database.begin() as connection:
+            visit = connection.execute(
+                select(func.max(capture.started_at)).where(capture.channel_id == channel_id)
+            ).scalar_one()
+            latest = connection.execute(
+                select(frame.captured_at, frame.phash)
+                .where(frame.channel_id == channel_id)
+                .order_by(frame.captured_at.desc())
+                .limit(hashes)
+            ).all()
+        return ChannelMemory(
+            last_visit_at=visit,
+            last_frame_at=latest[0].captured_at if latest else None,
+            hashes=tuple(row.phash for row in latest),
+        )
+
+    def record(
+        self,
+        report: VisitReport,
+        frames: Sequence[TakenFrame],
+        *,
+        variant: str | None,
+        after: Category | None,
+    ) -> Recorded:
+        """Store a visit, its frames and its images, or nothing of it.
+
+        A moment of the channel that is stored already is left out. Raises StoreError, DiskFull.
+        """
+        order, stream = report.order, report.order.stream
+        before = report.category
+        with self._database.begin() as connection:
+            lock_images_for_writing(connection)
+            images = self._store.put([frame.jpeg for frame in frames])
+            save_categories(connection, [category for category in (before, after) if category])
+            _save_channel(connection, order.channel, stream.language if stream else None)
+            if stream is not None:
+                _save_broadcast(connection, stream)
+            capture_id = connection.execute(
+                insert(schema.Capture)
+                .values(
+                    broadcast_id=stream.id if stream else None,
+                    channel_id=order.channel.id,
+                    category_id=before.id if before else None,
+                    category_after_id=after.id if after else None,
+                    variant=variant,
+                    started_at=report.started_at,
+                    finished_at=report.finished_at,
+                    frames_kept=0,
+                    bytes_fetched=report.bytes_fetched,
+                    outcome=report.outcome.value,
+                    reason=report.reason,
+                    skipped=dict(report.skipped),
+                )
+                .returning(schema.Capture.id)
+            ).scalar_one()
+            if not frames or before is None:
+                return Recorded(frames=0, image_bytes=0)
+            rows = [
+                {
+                    "capture_id": capture_id,
+                    "channel_id": order.channel.id,
+                    "category_id": before.id,
+                    "position": position,
+                    "captured_at": frame.captured_at,
+                    "width": frame.width,
+                    "height": frame.height,
+                    "bytes": image.bytes,
+                    "sha256": image.sha256,
+                    "phash": frame.phash,
+                    "path": image.path,
+                }
+                for position, (frame, image) in enumerate(zip(frames, images, strict=True))
+            ]
+            added = connection.execute(
+                insert(schema.Frame).values(rows).on_conflict_do_nothing().returning(schema.Frame.bytes)
+            ).scalars()
+            sizes = list(added)
+            connection.execute(
+                update(schema.Capture).where(schema.Capture.id == capture_id).values(frames_kept=len(sizes))
+            )
+        return Recorded(frames=len(sizes), image_bytes=sum(sizes))
+
+
+def save_categories(connection: Connection, categories: Iterable[Category]) -> None:
+    """Add categories, or update what is known of them."""
+    # In the order of their ids, so that two transactions never wait for each other in a circle.
+    for category in sorted({one.id: one for one in categories}.values(), key=lambda one: one.id):
+        added = insert(schema.Category).values(id=category.id, name=category.name, is_game=category.is_game)
+        stored = schema.Category
+        connection.execute(
+            added.on_conflict_do_update(
+                index_elements=[stored.id],
+                set_={
+                    "name": added.excluded.name,
+                    "is_game": func.coalesce(added.excluded.is_game, stored.is_game),
+                    "last_seen": func.now(),
+                },
+                # Once a minute is enough for "last seen", and spares the row's lock.
+                where=(stored.last_seen < func.now() - func.make_interval(0, 0, 0, 0, 0, 1))
+                | (stored.name != added.excluded.name),
+            )
+        )
+
+
+def _save_channel(connection: Connection, channel: Channel, language: str | None) -> None:
+    added = insert(schema.Channel).values(
+        id=channel.id, login=channel.login, display_name=channel.display_name, language=language
+    )
+    stored, new = schema.Channel, added.excluded
+    connection.execute(
+        added.on_conflict_do_update(
+            index_elements=[stored.id],
+            set_={
+                "login": new.login,
+                "display_name": new.display_name,
+                "language": func.coalesce(new.language, stored.language),
+            },
+            where=(stored.login != new.login)
+            | (stored.display_name != new.display_name)
+            | (stored.language.is_distinct_from(func.coalesce(new.language, stored.language))),
+        )
+    )
+
+
+def _save_broadcast(connection: Connection, stream: LiveStream) -> None:
+    added = insert(schema.Broadcast).values(
+        id=stream.id,
+        channel_id=stream.channel.id,
+        started_at=stream.started_at,
+        title=stream.title,
+        tags=list(stream.tags),
+        language=stream.language,
+    )
+    connection.execute(
+        added.on_conflict_do_update(
+            index_elements=[schema.Broadcast.id],
+            set_={"title": added.excluded.title, "tags": added.excluded.tags},
+            where=schema.Broadcast.title != added.excluded.title,
+        )
+    )

@@ -1,0 +1,209 @@
+"""Carries out visits: from the order to the report, with everything it kept in the dataset."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from time import monotonic
+from weakref import WeakKeyDictionary
+
+from twitchcat.config import Settings
+from twitchcat.dataset.locks import ChannelClaims
+from twitchcat.dataset.recorder import ChannelMemory, Recorder
+from twitchcat.dataset.sift import Sieve
+from twitchcat.dataset.visit import Outcome, Take, TakenFrame, VisitOrder, VisitReport, declared_change
+from twitchcat.errors import (
+    AdsOnly,
+    ChannelOffline,
+    CredentialsRefused,
+    NetworkError,
+    SegmentUnreadable,
+    StoreError,
+    StreamUnreadable,
+    TwitchError,
+)
+from twitchcat.frames.picture import encode_jpeg, scale_to_height
+from twitchcat.frames.spread import spread
+from twitchcat.frames.stream import StreamKeyframes
+from twitchcat.twitch.entities import LiveStream
+from twitchcat.twitch.live import LiveSource, LiveStreams
+from twitchcat.twitch.playlist import PlaylistWindow, Segment
+
+LiveNow = Callable[[list[str]], dict[str, LiveStream]]
+
+
+class Visitor:
+    """Carries out visits, several at a time. Thread-safe."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        live_now: LiveNow,
+        streams: LiveStreams,
+        recorder: Recorder,
+        claims: ChannelClaims,
+        stop: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._live_now = live_now
+        self._streams = streams
+        self._recorder = recorder
+        self._claims = claims
+        self._stop = stop
+        self._mutex = threading.Lock()
+        # What is learnt of a stream is forgotten with it.
+        self._keyframes: WeakKeyDictionary[LiveSource, StreamKeyframes] = WeakKeyDictionary()
+
+    def visit(self, order: VisitOrder) -> VisitReport:
+        """Visit a channel and record the visit. The report tells everything that went wrong."""
+        report = VisitReport(order=order, outcome=Outcome.BUSY, started_at=_now(), finished_at=_now())
+        try:
+            if not self._claims.claim(order.channel.id):
+                return report
+            try:
+                memory = self._recorder.memory(order.channel.id, hashes=self._settings.collect.remember)
+                return report if self._was_just_visited(memory) else self._visit(report, memory)
+            finally:
+                self._claims.release(order.channel.id)
+        except (StoreError, CredentialsRefused) as error:
+            return replace(report, outcome=Outcome.LOST, reason=error.reason, error=error, finished_at=_now())
+
+    def _was_just_visited(self, memory: ChannelMemory) -> bool:
+        # By another process; our own visits are further apart. Half the time, since queues delay visits.
+        if memory.last_visit_at is None:
+            return False
+        return _now() - memory.last_visit_at < self._settings.collect.revisit / 2
+
+    def _visit(self, report: VisitReport, memory: ChannelMemory) -> VisitReport:
+        order, before = report.order, report.order.stream
+        take, after = Take(), None
+        outcome, reason = Outcome.KEPT, None
+        try:
+            if before is None:
+                outcome = Outcome.OFFLINE
+            else:
+                self._take(order, memory, take)
+                after = self._live_now([order.channel.login]).get(order.channel.login)
+                if change := declared_change(before, after):
+                    outcome, reason = change
+        except AdsOnly:
+            outcome = Outcome.AD
+        except ChannelOffline as error:
+            outcome, reason = Outcome.OFFLINE, error.reason
+        except CredentialsRefused:
+            raise
+        except (StreamUnreadable, TwitchError) as error:
+            outcome, reason = Outcome.ERROR, error.reason
+        if outcome is not Outcome.KEPT:
+            take.skip(outcome.value, len(take.frames))
+            take.frames.clear()
+        report = replace(
+            report,
+            outcome=outcome,
+            reason=reason,
+            bytes_fetched=take.bytes_fetched,
+            skipped=take.skipped,
+            finished_at=_now(),
+        )
+        recorded = self._recorder.record(
+            report, take.frames, variant=take.variant, after=after.category if after else None
+        )
+        take.skip("stored already", len(take.frames) - recorded.frames)
+        return replace(report, frames_kept=recorded.frames, image_bytes=recorded.image_bytes)
+
+    def _take(self, order: VisitOrder, memory: ChannelMemory, take: Take) -> None:
+        """Take frames from the channel's playlist window into `take`."""
+        deadline = monotonic() + self._settings.capture.timeout.total_seconds()
+        source = self._streams.open(order.channel.login)
+        fetched_before = source.bytes_fetched
+        try:
+            take.variant = source.variant.name
+            window = source.window()
+            take.skip("ad", window.ads)
+            take.skip("beside an ad", window.dropped)
+            segments = _fresh(window, memory)
+            take.skip("unusable", window.unusable)
+            window.require_content()
+            if not window.segments:
+                raise StreamUnreadable("the playlist names no segment that can be used")
+            self._take_segments(
+                source, segments, wanted=order.frames, memory=memory, take=take, deadline=deadline
+            )
+        except ChannelOffline:
+            self._streams.close(order.channel.login)
+            raise
+        finally:
+            take.bytes_fetched = source.bytes_fetched - fetched_before
+
+    def _take_segments(
+        self,
+        source: LiveSource,
+        segments: tuple[Segment, ...],
+        *,
+        wanted: int,
+        memory: ChannelMemory,
+        take: Take,
+        deadline: float,
+    ) -> None:
+        collect, images = self._settings.collect, self._settings.images
+        sieve = Sieve(memory.hashes, blank=collect.blank, near_identical=collect.near_identical)
+        keyframes = self._keyframes_of(source)
+        failure: SegmentUnreadable | NetworkError | None = None
+        seen = 0
+        for index in spread(wanted, len(segments)):
+            if self._stop.is_set():
+                break
+            if monotonic() > deadline:
+                take.skip("out of time")
+                failure = failure or NetworkError("the visit ran out of time")
+                break
+            segment = segments[index]
+            try:
+                keyframe = keyframes.fetch(
+                    segment.uri,
+                    span=segment.byte_range,
+                    init_uri=segment.init_uri,
+                    init_span=segment.init_range,
+                )
+            except (SegmentUnreadable, NetworkError) as error:
+                take.skip(error.reason)
+                failure = error
+                continue
+            seen += 1
+            rgb = scale_to_height(keyframe.rgb, images.height)
+            sifted = sieve.sift(rgb)
+            if sifted.fault:
+                take.skip(sifted.fault)
+                continue
+            take.frames.append(
+                TakenFrame(
+                    captured_at=segment.at,
+                    jpeg=encode_jpeg(rgb, quality=images.quality),
+                    width=rgb.shape[1],
+                    height=rgb.shape[0],
+                    phash=sifted.phash,
+                )
+            )
+        if failure is not None and not seen:
+            raise failure
+
+    def _keyframes_of(self, source: LiveSource) -> StreamKeyframes:
+        # One channel is visited by one thread at a time, so its keyframes are too.
+        with self._mutex:
+            keyframes = self._keyframes.get(source)
+            if keyframes is None:
+                first = int(self._settings.capture.first_range)
+                keyframes = self._keyframes[source] = StreamKeyframes(source.read, first_range=first)
+            return keyframes
+
+
+def _fresh(window: PlaylistWindow, memory: ChannelMemory) -> tuple[Segment, ...]:
+    """The segments of a window that were not there at an earlier visit."""
+    if memory.last_frame_at is None:
+        return window.segments
+    return tuple(segment for segment in window.segments if segment.at > memory.last_frame_at)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
