@@ -36,7 +36,7 @@ def _wheel() -> ModuleType:
 
 
 def bin_folder() -> Path:
-    """Where initdb, pg_ctl, pg_isready, postgres and psql are. Raises StoreError if they are not installed."""
+    """Where initdb, pg_ctl, postgres, psql and the rest are. Raises StoreError if they are not installed."""
     wheel = _wheel()
     return Path(wheel.POSTGRES_VERSIONS[wheel.TARGET_POSTGRES_VERSION])
 

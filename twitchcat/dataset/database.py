@@ -48,19 +48,21 @@ class Database:
         return self._server is not None
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self, *, read_only: bool = False) -> Iterator[Connection]:
         """A connection in a transaction: committed at the end, rolled back on an exception.
 
         A connection that was lost is replaced first, an embedded server that died is started again, once.
         Raises StoreError for whatever the database refuses; other exceptions pass through.
         """
         with store_errors():
-            connection = self._connect()
-            with connection, connection.begin():
-                yield connection
+            with self._connect() as connection:
+                if read_only:
+                    connection.execution_options(postgresql_readonly=True)
+                with connection.begin():
+                    yield connection
 
     def close(self) -> None:
-        """Close all connections; an embedded server stops if nobody else uses it. Harmless the second time."""
+        """Close all connections; an embedded server that nobody else uses stops. Harmless twice."""
         self.engine.dispose()
         if self._server is not None:
             self._server.stop()
@@ -141,21 +143,31 @@ def _create_database(address: Address) -> None:
 
 def check_server(connection: Connection) -> None:
     """Raise StoreError unless this is a PostgreSQL recent enough, with pgvector installed or at hand."""
-    version = int(connection.scalar(text("SHOW server_version_num")) or 0) // 10_000
-    if version < MIN_POSTGRES:
-        raise StoreError(f"the database is PostgreSQL {version}; twitchcat needs {MIN_POSTGRES} or later")
-    query = "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'"
-    found = connection.scalar(text(query))
-    wanted = ".".join(map(str, MIN_PGVECTOR))
-    if found is None:
-        raise StoreError(
-            f"the database server has no pgvector: install its extension `vector`, {wanted} or later"
+    number = int(connection.scalar(text("SHOW server_version_num")) or 0)
+    extension = connection.scalar(
+        text(
+            "SELECT coalesce(installed_version, default_version)"
+            " FROM pg_available_extensions WHERE name = 'vector'"
         )
-    if tuple(int(part) for part in str(found).split(".")[:2]) < MIN_PGVECTOR:
-        raise StoreError(
-            f"the database has pgvector {found}; twitchcat needs {wanted} or later: install it and run"
+    )
+    problem = unsuitable(version=number // 10_000, pgvector=extension)
+    if problem:
+        raise StoreError(problem)
+
+
+def unsuitable(*, version: int, pgvector: str | None) -> str | None:
+    """Why a server of this major version, with this pgvector or none, cannot be used; None if it can."""
+    wanted = ".".join(map(str, MIN_PGVECTOR))
+    if version < MIN_POSTGRES:
+        return f"the database is PostgreSQL {version}; twitchcat needs {MIN_POSTGRES} or later"
+    if pgvector is None:
+        return f"the database server has no pgvector: install its extension `vector`, {wanted} or later"
+    if tuple(int(part) for part in pgvector.split(".")[:2]) < MIN_PGVECTOR:
+        return (
+            f"the database has pgvector {pgvector}; twitchcat needs {wanted} or later: install it and run"
             " `ALTER EXTENSION vector UPDATE`"
         )
+    return None
 
 
 def _check_revision(connection: Connection) -> None:
@@ -165,7 +177,7 @@ def _check_revision(connection: Connection) -> None:
 
 
 def _connect_arguments(address: Address) -> dict[str, str | int]:
-    defaults = {"application_name": APPLICATION, "connect_timeout": _CONNECT_TIMEOUT_S}
+    defaults: dict[str, str | int] = {"application_name": APPLICATION, "connect_timeout": _CONNECT_TIMEOUT_S}
     return {name: value for name, value in defaults.items() if name not in address.options}
 
 
@@ -186,20 +198,20 @@ def store_errors() -> Iterator[None]:
     except SQLAlchemyError as error:
         raise StoreError(explain(error)) from error
     except psycopg2.Error as error:
-        raise StoreError(f"the database: {_first_line(error)}") from error
+        raise StoreError(f"the database was lost: {_first_line(error)}") from error
 
 
 def explain(error: SQLAlchemyError) -> str:
     """One sentence for an error of SQLAlchemy, without statement, parameters or password."""
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, DBAPIError) or not isinstance(error.orig, psycopg2.Error):
         return f"the database: {_first_line(error)}"
-    code = getattr(error.orig, "pgcode", None)
-    if isinstance(error, OperationalError) and code is None:
-        # libpq reports on every address it tried; its words never hold the password.
+    if isinstance(error.orig, psycopg2.OperationalError) and error.orig.pgcode is None:
+        # libpq's own words; they name host, port and user, never the password.
         return f"the database cannot be reached: {_first_line(error.orig)}"
-    return f"the database refused: {_first_line(error.orig)}"
+    hint = error.orig.diag.message_hint
+    return f"the database refused: {_first_line(error.orig)}" + (f" ({hint})" if hint else "")
 
 
-def _first_line(error: BaseException | None) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__

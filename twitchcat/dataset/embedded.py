@@ -169,7 +169,7 @@ class EmbeddedServer:
         return user
 
     def _forget_dead_server(self) -> None:
-        """Remove a postmaster.pid whose number now belongs to another process: after a reboot, in a container.
+        """Remove a postmaster.pid whose number is another process's now: after a reboot, in a container.
 
         Postgres takes any live process of that number for a running server, and would not start.
         """

@@ -64,7 +64,8 @@ def mismatch(current: str | None) -> RevisionMismatch | None:
             f" {head}): a newer twitchcat has upgraded it, so use that one"
         )
     return RevisionMismatch(
-        f"the database stands at revision {current}, this twitchcat expects {head}: run `twitchcat db upgrade`"
+        f"the database stands at revision {current}, this twitchcat expects {head}:"
+        " run `twitchcat db upgrade`"
     )
 
 
