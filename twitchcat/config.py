@@ -99,6 +99,7 @@ class TwitchSettings(_Section):
     rewrite: str | None = None  #: a station's address: every stream request goes there instead
     timeout: Duration = timedelta(seconds=10)  #: of one request
     requests_per_second: Annotated[float, Field(gt=0)] = 10.0  #: to Helix at most
+    resolves_per_second: Annotated[float, Field(gt=0)] = 5.0  #: streams opened at most
 
 
 class CaptureSettings(_Section):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +40,11 @@ class LiveStream:
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:
             raise ValueError("started_at needs a time zone")
+
+
+class LiveState(StrEnum):
+    """What Twitch says about a login."""
+
+    LIVE = "live"
+    OFFLINE = "offline"
+    MISSING = "missing"  #: there is no such channel

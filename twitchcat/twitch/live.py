@@ -1,0 +1,235 @@
+"""Open streams: each resolved once, then only its media playlist and pieces of its segments are read.
+
+Opening a stream anew costs three requests and maybe a pre-roll ad, so a source is kept and polled for as long
+as its playlist's address is good.
+"""
+
+import logging
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+
+from requests.adapters import HTTPAdapter
+
+from twitchcat.config import Settings
+from twitchcat.errors import (
+    ConfigError,
+    NetworkError,
+    RateLimited,
+    SegmentUnreadable,
+    StreamUnreadable,
+    TwitchcatError,
+)
+from twitchcat.twitch.breaker import Breaker
+from twitchcat.twitch.entities import LiveState
+from twitchcat.twitch.pace import Pace
+from twitchcat.twitch.playlist import PlaylistWindow, Segment, parse_window
+from twitchcat.twitch.resolve import AskLiveState, Resolved, resolve
+from twitchcat.twitch.session import Answer, Incomplete, StreamSession, TooLarge, shared_adapter
+from twitchcat.twitch.variants import Variant, choose_variant
+
+__all__ = [
+    "Chunk",
+    "LiveSource",
+    "LiveState",
+    "LiveStreams",
+    "PlaylistWindow",
+    "Segment",
+    "Variant",
+    "choose_variant",
+]
+
+log = logging.getLogger(__name__)
+
+#: The address of a playlist is dead after a day; it is renewed between these two ages.
+_RENEW_S = (20 * 3600.0, 22 * 3600.0)
+_PLAYLIST_LIMIT = 4 * 1024**2  # bytes; the longest live playlist has some hundred KB
+_SEGMENT_LIMIT = 32 * 1024**2  # bytes; ten seconds at 25 Mbit/s
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_LOGIN = re.compile(r"[a-z0-9_]{1,25}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A stretch of a segment's bytes."""
+
+    data: bytes
+    start: int  #: where in the segment `data` begins
+    total: int | None  #: bytes of the whole segment; None: the server did not say
+
+
+class LiveSource:
+    """One live stream, for one thread at a time. `LiveStreams.open` makes it."""
+
+    def __init__(
+        self,
+        login: str,
+        session: StreamSession,
+        find: Callable[[StreamSession, str], Resolved],
+        clock: Callable[[], float],
+    ) -> None:
+        self.login = login
+        self._session, self._find, self._clock = session, find, clock
+        self._last_number = 0
+        self._resolve()
+
+    def _resolve(self) -> None:
+        self._resolved = self._find(self._session, self.login)
+        # With jitter: sources opened together are not renewed together.
+        self._renew_at = self._clock() + random.uniform(*_RENEW_S)  # noqa: S311 - no secret depends on it
+
+    @property
+    def variant(self) -> Variant:
+        """The quality that is read."""
+        return self._resolved.variant
+
+    @property
+    def bytes_fetched(self) -> int:
+        """Body bytes fetched for this stream so far, playlists and resolving included."""
+        return self._session.bytes_fetched
+
+    def window(self) -> PlaylistWindow:
+        """Look at the playlist again.
+
+        Where Twitch refuses its address (401, 403, 404) or it is old, the stream is resolved anew, once.
+        Raises what `LiveStreams.open` raises.
+        """
+        if self._clock() >= self._renew_at:
+            self._resolve()
+        answer = self._playlist()
+        if answer.status in {401, 403, 404, 410}:
+            log.info("playlist_refused", extra={"login": self.login, "status": answer.status})
+            self._resolve()
+            answer = self._playlist()
+        if answer.status == 429:
+            raise RateLimited("Twitch asks for fewer looks at playlists")
+        if answer.status != 200:
+            raise StreamUnreadable(f"{self.login}: Twitch answered {answer.status} to a look at the playlist")
+        window = parse_window(answer.body.decode("utf-8", errors="replace"), answer.url)
+        if window.first_number < self._last_number:  # the broadcaster dropped out and came back
+            log.info("sequence_reset", extra={"login": self.login, "number": window.first_number})
+        self._last_number = window.first_number
+        return window
+
+    def read(self, uri: str, start: int, stop: int) -> Chunk:
+        """Read bytes [start, stop) of a segment, fewer where it ends before.
+
+        A server that ignores ranges gives the whole segment: then the chunk starts at 0.
+        Raises SegmentUnreadable if it is gone, broken or longer than 32 MiB; NetworkError, RateLimited.
+        """
+        if not 0 <= start < stop:
+            raise ValueError(f"no range of bytes: {start} to {stop}")
+        try:
+            answer = self._session.fetch(uri, limit=_SEGMENT_LIMIT, byte_range=(start, stop))
+        except TooLarge:
+            raise SegmentUnreadable(f"{self.login}: a segment is longer than 32 MiB") from None
+        except Incomplete as error:
+            raise SegmentUnreadable(f"{self.login}: a segment broke off every time") from error
+        return _chunk(answer, start)
+
+    def _playlist(self) -> Answer:
+        try:
+            return self._session.fetch(self._resolved.playlist_url, limit=_PLAYLIST_LIMIT)
+        except TooLarge:
+            raise StreamUnreadable(f"{self.login}: the playlist is longer than 4 MiB") from None
+        except Incomplete as error:
+            raise NetworkError(f"{self.login}: the playlist broke off every time") from error
+
+
+def _chunk(answer: Answer, start: int) -> Chunk:
+    if answer.status == 200:
+        return Chunk(data=answer.body, start=0, total=len(answer.body))
+    if answer.status == 429:
+        raise RateLimited("Twitch asks for fewer segments to be read")
+    if answer.status != 206:
+        raise SegmentUnreadable(f"Twitch answered {answer.status} to a segment")
+    said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    if said is None:
+        raise SegmentUnreadable("Twitch sent a part of a segment and did not say which")
+    if int(said[1]) != start:
+        raise SegmentUnreadable(f"Twitch sent a segment from byte {said[1]} where {start} was asked for")
+    return Chunk(data=answer.body, start=start, total=None if said[3] == "*" else int(said[3]))
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The place of one login: its lock keeps two threads from resolving the same one."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    source: LiveSource | None = None
+
+
+class LiveStreams:
+    """All open streams, for all threads. Closing ends every wait.
+
+    `live_state` (HelixClient.live_state) tells apart what streamlink cannot: offline, no such channel, live
+    but refused. Without it all are "offline".
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        live_state: AskLiveState | None = None,
+        breaker: Breaker | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._live_state = live_state
+        self._breaker = breaker or Breaker()
+        self._clock = clock
+        self._pace = Pace(settings.twitch.resolves_per_second)
+        self._adapter: HTTPAdapter = shared_adapter(settings.twitch.rewrite)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._slots: dict[str, _Slot] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close_all()
+
+    def open(self, login: str) -> LiveSource:
+        """Return the channel's stream, resolving it the first time.
+
+        Raises ChannelOffline, NoSuchChannel, Geoblocked, SubscriberOnly, StreamUnreadable, IntegrityFailed
+        (also at once, while the breaker is open), RateLimited, NetworkError; ConfigError if it is no login.
+        """
+        name = login.strip().lower()
+        if not _LOGIN.fullmatch(name):
+            raise ConfigError(f"{login!r} is no Twitch login: letters, digits and _, 25 at most")
+        with self._lock:
+            slot = self._slots.setdefault(name, _Slot())
+        with slot.lock:
+            if slot.source is None:
+                try:
+                    session = StreamSession(self._settings.twitch, self._adapter, self._stop)
+                    slot.source = LiveSource(name, session, self._find, self._clock)
+                except TwitchcatError:
+                    self.close(name)
+                    raise
+            return slot.source
+
+    def close(self, login: str) -> None:
+        """Forget the channel's stream; opening it again resolves it anew."""
+        with self._lock:
+            self._slots.pop(login.strip().lower(), None)
+
+    def close_all(self) -> None:
+        """Forget all streams, end all waits and close the connections."""
+        self._stop.set()
+        with self._lock:
+            self._slots.clear()
+        self._adapter.close()
+
+    def _find(self, session: StreamSession, login: str) -> Resolved:
+        with self._breaker.attempt(login):
+            self._pace.wait(self._stop)
+            return resolve(
+                session.streamlink, login, self._settings.capture.variant, live_state=self._live_state
+            )

@@ -1,0 +1,187 @@
+"""A streamlink session as this program needs it, and bounded reads over it.
+
+Sessions hold state that must not be shared (headers, cookies, options), so every stream has its own: building
+one costs 4 ms and 170 KB. Connections are what is dear, TLS above all, and urllib3's pools are made for
+threads: they sit in one adapter that all sessions share.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from streamlink import Streamlink
+
+from twitchcat.config import TwitchSettings
+from twitchcat.errors import NetworkError
+from twitchcat.twitch import network
+from twitchcat.twitch.pace import Transient, backing_off, pause
+
+log = logging.getLogger(__name__)
+
+_POOLS = 64  # hosts with connections kept open: Twitch spreads playlists and segments over many
+_CONNECTIONS = 64  # kept open to one host
+_READ_BYTES = 65_536
+_ATTEMPTS = 3  # of one read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The status, headers and whole body of one answer."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TooLarge(Exception):
+    """The body is longer than allowed."""
+
+
+class Incomplete(Exception):
+    """The body ended early, every time."""
+
+
+class RewritingAdapter(HTTPAdapter):
+    """Sends every request to one base URL instead; the answer looks as if it came from the original.
+
+    Path, query and the Host header stay the original's, so that a station can tell the hosts apart. The answer
+    bears the original address: streamlink completes relative addresses with it and compares schemes.
+    """
+
+    def __init__(self, base: str) -> None:
+        super().__init__(pool_connections=_POOLS, pool_maxsize=_CONNECTIONS)
+        self._base = urlsplit(base.rstrip("/"))
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a copy of the request to the base URL."""
+        original = urlsplit(str(request.url))
+        sent = request.copy()
+        sent.headers["Host"] = original.netloc
+        sent.url = urlunsplit(
+            (self._base.scheme, self._base.netloc, self._base.path + original.path, original.query, "")
+        )
+        response = super().send(sent, *args, **kwargs)
+        response.url = str(request.url)
+        response.request = request
+        return response
+
+
+def shared_adapter(rewrite: str | None) -> HTTPAdapter:
+    """Return the adapter whose connections all sessions share, rewriting to `rewrite` if given."""
+    if rewrite:
+        return RewritingAdapter(rewrite)
+    return HTTPAdapter(pool_connections=_POOLS, pool_maxsize=_CONNECTIONS)
+
+
+class StreamSession:
+    """One streamlink session: `streamlink` for its plugin, `fetch` for everything else.
+
+    For one thread at a time. `adapter` is shared and stays open.
+    """
+
+    def __init__(self, settings: TwitchSettings, adapter: HTTPAdapter, stop: threading.Event) -> None:
+        self.bytes_fetched = 0  #: body bytes that came over the wire so far
+        self._timeout_s = settings.timeout.total_seconds()
+        self._stop = stop
+        options: dict[str, Any] = {
+            "webbrowser": False,  # a server has none; it would be started for an integrity token
+            "http-timeout": self._timeout_s,
+            "http-trust-env": settings.rewrite is None,  # a station is on this machine: no proxy
+        }
+        if (bundle := network.ca_bundle()) and settings.rewrite is None:
+            options["http-ssl-verify"] = bundle
+        self.streamlink = Streamlink(options)
+        self._http = self.streamlink.http
+        for scheme in ("https://", "http://"):
+            # Not streamlink's own mount: it would take the socket options away from connections in use.
+            requests.Session.mount(self._http, scheme, adapter)
+        self._http.hooks["response"].append(self._count)
+
+    def fetch(self, url: str, *, limit: int, byte_range: tuple[int, int] | None = None) -> Answer:
+        """GET `url`, or its bytes [start, stop). Any status but 5xx is an answer.
+
+        A dead connection, 5xx and a body that ends early are tried again, three times in all; the whole of
+        one try has `twitch.timeout`. Raises NetworkError, TooLarge beyond `limit` bytes, Incomplete.
+        """
+        headers = {}
+        if byte_range is not None:
+            start, stop = byte_range
+            # Compressed ranges would be ranges of something else.
+            headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+        tries = backing_off(_ATTEMPTS, longest_s=2, pause=pause, stop=self._stop)
+        try:
+            answer: Answer = tries(self._once, url, headers, limit)
+        except Transient as error:
+            if isinstance(error.__cause__, Incomplete):
+                raise error.__cause__ from None
+            raise NetworkError(str(error)) from error.__cause__
+        return answer
+
+    def _once(self, url: str, headers: dict[str, str], limit: int) -> Answer:
+        host = urlsplit(url).hostname
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            response: requests.Response = self._http.get(
+                url, headers=headers, stream=True, raise_for_status=False, exception=OSError
+            )
+        except OSError as error:
+            raise _unreachable(host, error) from error
+        try:
+            if response.status_code >= 500:
+                raise Transient(f"{host} answered {response.status_code}")
+            body = self._body(response, limit, deadline)
+        except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
+            raise NetworkError(f"{host} did not finish its answer in {self._timeout_s:g} s") from error
+        except (urllib3.exceptions.IncompleteRead, urllib3.exceptions.ProtocolError) as error:
+            raise Transient(f"{host} broke off its answer") from Incomplete(str(error))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Transient(f"{host} could not be read: {error}") from error
+        finally:
+            self.bytes_fetched += response.raw.tell()
+            response.close()
+        return Answer(url=response.url, status=response.status_code, headers=response.headers, body=body)
+
+    def _body(self, response: requests.Response, limit: int, deadline: float) -> bytes:
+        # One read of the socket at a time, where iter_content would wait until a chunk is full: a server that
+        # trickles cannot hold us longer than the deadline.
+        parts = bytearray()
+        if int(response.headers.get("Content-Length") or 0) > limit:
+            raise TooLarge
+        while part := response.raw.read1(_READ_BYTES, decode_content=True):
+            parts += part
+            if len(parts) > limit:
+                raise TooLarge
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        return bytes(parts)
+
+    def _count(self, response: requests.Response, *_: Any, **request: Any) -> None:
+        if not request.get("stream"):  # streamlink's own requests; `fetch` counts its own
+            self.bytes_fetched += len(response.content)
+
+
+def _unreachable(host: str | None, error: OSError) -> Exception:
+    cause = getattr(error, "err", None)  # streamlink keeps what requests raised there
+    if isinstance(cause, requests.Timeout):
+        return NetworkError(f"{host} did not answer in time")
+    return Transient(f"{host} could not be reached: {brief(cause or error)}")
+
+
+def brief(error: BaseException) -> str:
+    """Say in a few words what went wrong: the innermost reason, without urllib3's addresses of objects."""
+    while (inner := getattr(error, "reason", None)) or isinstance(error, requests.RequestException):
+        below = inner if isinstance(inner, BaseException) else (error.args[0] if error.args else None)
+        if not isinstance(below, BaseException):
+            break
+        error = below
+    text = str(error) or type(error).__name__
+    return re.sub(r"^.*?(Connection\w*|Conn)\([^)]*\):\s*", "", text)
