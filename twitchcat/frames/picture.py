@@ -53,7 +53,7 @@ def decode_image(data: bytes) -> Rgb:
 def perceptual_hash(rgb: Rgb) -> int:
     """Hash a picture to 64 bits, signed as in a Postgres bigint, so that pictures that look alike are near.
 
-    The lowest 8 by 8 frequencies of 32 by 32 luma, without the first row and column, each against their median.
+    The lowest 8 by 8 frequencies of 32 by 32 luma, less the first row and column, each against their median.
     Source: the DCT based hash of Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash
     Functions".
     """

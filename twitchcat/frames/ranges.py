@@ -1,25 +1,24 @@
 """How many bytes to ask for, learned from the keyframes seen."""
 
+import statistics
 import threading
 from collections import deque
 
-#: Offsets remembered: some minutes of one channel. A stream changes its scene more often than its encoder.
-_REMEMBERED = 32
-#: The share of remembered keyframes that the first request would have covered.
-_COVERED = 0.75
-#: Asked for beyond that, as a share of it.
-_MARGIN = 1 / 16
-#: The first top-up, as a share of the first request; each further one is twice the one before.
-_TOP_UP = 1 / 8
-_LEAST = 4_096
+# Chosen on 360p encodes of fifteen games: 1.24 times the keyframes' own bytes in 1.4 requests on average.
+# Asking for more first, or in larger steps, saves requests and costs bytes; docs/frames.md has the numbers.
+_REMEMBERED = 10  # keyframes; a scene lasts about as long, and its keyframes resemble each other
+_MARGIN = 1.1  # times their median
+_TOP_UP = 0.25  # of what is held; each further top-up half as much again
+_GROWTH = 1.5
+_LEAST = 4096
 
 
 class RangeSizes:
-    """What to ask for, for keyframes of one variant of one channel: their sizes resemble each other.
+    """What to ask for, for the keyframes of one variant of one channel: their sizes resemble each other.
 
-    The first request covers three quarters of the recent keyframes; what is missing is asked for in small steps
-    that double. Before anything was seen, `first` bytes are asked for and the whole doubles. May be shared by
-    threads.
+    The first request covers little more than the median of the recent keyframes; the rest is asked for in
+    small steps that grow. Before any keyframe was seen, `first` bytes are asked for, and what is held
+    doubles. Threads may share one.
     """
 
     def __init__(self, first: int = 65_536) -> None:
@@ -30,19 +29,13 @@ class RangeSizes:
     def opening(self) -> int:
         """Bytes to ask for first."""
         with self._lock:
-            ends = sorted(self._ends)
-        if not ends:
-            return self._first
-        covered = ends[min(len(ends) - 1, int(len(ends) * _COVERED))]
-        return max(_LEAST, round(covered * (1 + _MARGIN)))
+            return max(_LEAST, round(_MARGIN * statistics.median(self._ends))) if self._ends else self._first
 
     def further(self, held: int, *, requests: int) -> int:
         """Offset to ask up to, `held` bytes and `requests` requests into a segment."""
         with self._lock:
-            seen = bool(self._ends)
-        if not seen:
-            return held * 2
-        return held + (max(_LEAST, round(self.opening() * _TOP_UP)) << (requests - 1))
+            share = _TOP_UP * _GROWTH ** (requests - 1) if self._ends else 1.0
+        return held + max(_LEAST, round(share * held))
 
     def learn(self, end: int) -> None:
         """Remember that a keyframe was whole `end` bytes into its segment."""
