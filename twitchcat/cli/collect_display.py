@@ -1,7 +1,6 @@
 """What `twitchcat collect` shows while it runs: a live table, plain lines, or JSON lines."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from twitchcat.cli.console import output
 from twitchcat.dataset.collector import Observer, Summary, Totals
 from twitchcat.dataset.plan import CategoryState
 from twitchcat.dataset.visit import VisitReport
@@ -192,7 +192,7 @@ class LiveDisplay:
 
 def print_summary(summary: Summary) -> None:
     """Print on stdout how a collect ended."""
-    totals, console = summary.totals, Console(file=sys.stdout, highlight=False)
+    totals, console = summary.totals, output()
     table = Table(box=None, pad_edge=False)
     for name in ("Category", "Added", "Frames", "Wanted"):
         table.add_column(name, justify="left" if name == "Category" else "right")

@@ -1,14 +1,13 @@
 """How `twitchcat dataset info` looks."""
 
-import sys
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from twitchcat.cli.console import output
 from twitchcat.dataset.info import DatasetInfo
 
 
@@ -40,16 +39,16 @@ def info_as_dict(info: DatasetInfo) -> dict[str, Any]:
 
 def print_info(info: DatasetInfo) -> None:
     """Print the info on stdout."""
-    console = Console(file=sys.stdout, highlight=False)
+    console = output()
     if not info.categories:
         console.print("The dataset is empty. Fill it with twitchcat collect.")
     else:
         table = Table(box=None, pad_edge=False)
-        table.add_column("Category")
+        table.add_column("Category", overflow="fold")
         for name in ("Frames", "Channels", "Captures", "Size"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for name in ("First", "Last", "To target"):
-            table.add_column(name)
+            table.add_column(name, no_wrap=True)
         for one in info.categories:
             bar = ProgressBar(total=one.target, completed=min(one.frames, one.target), width=12)
             table.add_row(
@@ -71,4 +70,4 @@ def print_info(info: DatasetInfo) -> None:
 
 
 def _time(at: datetime) -> str:
-    return at.astimezone().strftime("%Y-%m-%d %H:%M")
+    return at.astimezone().strftime("%b %d %H:%M")

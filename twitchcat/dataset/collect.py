@@ -51,7 +51,7 @@ def collect(
     with ExitStack() as stack:
         helix = stack.enter_context(HelixClient(settings.twitch, stop=stop))
         database = stack.enter_context(open_database(settings))
-        streams = stack.enter_context(LiveStreams(settings, live_state=helix.live_state, stop=stop))
+        streams = stack.enter_context(LiveStreams(settings, live_state=helix.live_state))
         claims = stack.enter_context(ChannelClaims(database))
         plan = _plan(settings, request, helix, database)
         visitor = Visitor(

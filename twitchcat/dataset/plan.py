@@ -204,7 +204,13 @@ class CategoryPlan:
         frames = min(self._frames, state.missing, self._quota(stream.channel, state))
         state.order(frames)
         self._visited.begin(stream.channel, now)
-        return VisitOrder(channel=stream.channel, stream=stream, frames=frames)
+        # Our own visits are further apart than this; it keeps us from where another process has just been.
+        return VisitOrder(
+            channel=stream.channel,
+            stream=stream,
+            frames=frames,
+            unless_visited_within=self._settings.revisit / 2,
+        )
 
     def _rest(self, state: CategoryState, until: float, because: str) -> None:
         state.resting_until = until

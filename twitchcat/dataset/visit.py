@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from twitchcat.errors import TwitchcatError
@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     AD = "ad"
     CHANGED = "changed"  #: another category, or another broadcast, after the visit than before
     ERROR = "error"
-    BUSY = "busy"  #: another process was there
+    BUSY = "busy"  #: another process is there, or was a moment ago
     LOST = "lost"  #: it could not be recorded, or Twitch refused us altogether
 
 
@@ -28,6 +28,8 @@ class VisitOrder:
     channel: Channel
     stream: LiveStream | None  #: what Twitch said of it a moment ago; None: it is offline
     frames: int  #: wanted at most
+    #: Not if some process visited it less than this ago; None: in any case.
+    unless_visited_within: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,7 +20,7 @@ from twitchcat.errors import (
     SegmentUnreadable,
     StoreError,
     StreamUnreadable,
-    TwitchError,
+    TwitchcatError,
 )
 from twitchcat.frames.picture import encode_jpeg, scale_to_height
 from twitchcat.frames.spread import spread
@@ -60,20 +60,16 @@ class Visitor:
         report = VisitReport(order=order, outcome=Outcome.BUSY, started_at=_now(), finished_at=_now())
         try:
             if not self._claims.claim(order.channel.id):
-                return report
+                return replace(report, reason="another process is there")
             try:
                 memory = self._recorder.memory(order.channel.id, hashes=self._settings.collect.remember)
-                return report if self._was_just_visited(memory) else self._visit(report, memory)
+                if _was_just_visited(order, memory):
+                    return replace(report, reason="visited a moment ago")
+                return self._visit(report, memory)
             finally:
                 self._claims.release(order.channel.id)
         except (StoreError, CredentialsRefused) as error:
             return replace(report, outcome=Outcome.LOST, reason=error.reason, error=error, finished_at=_now())
-
-    def _was_just_visited(self, memory: ChannelMemory) -> bool:
-        # By another process; our own visits are further apart. Half the time, since queues delay visits.
-        if memory.last_visit_at is None:
-            return False
-        return _now() - memory.last_visit_at < self._settings.collect.revisit / 2
 
     def _visit(self, report: VisitReport, memory: ChannelMemory) -> VisitReport:
         order, before = report.order, report.order.stream
@@ -91,9 +87,9 @@ class Visitor:
             outcome = Outcome.AD
         except ChannelOffline as error:
             outcome, reason = Outcome.OFFLINE, error.reason
-        except CredentialsRefused:
+        except (StoreError, CredentialsRefused):
             raise
-        except (StreamUnreadable, TwitchError) as error:
+        except TwitchcatError as error:
             outcome, reason = Outcome.ERROR, error.reason
         if outcome is not Outcome.KEPT:
             take.skip(outcome.value, len(take.frames))
@@ -196,6 +192,12 @@ class Visitor:
                 first = int(self._settings.capture.first_range)
                 keyframes = self._keyframes[source] = StreamKeyframes(source.read, first_range=first)
             return keyframes
+
+
+def _was_just_visited(order: VisitOrder, memory: ChannelMemory) -> bool:
+    if memory.last_visit_at is None or order.unless_visited_within is None:
+        return False
+    return _now() - memory.last_visit_at < order.unless_visited_within
 
 
 def _fresh(window: PlaylistWindow, memory: ChannelMemory) -> tuple[Segment, ...]:

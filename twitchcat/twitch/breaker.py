@@ -80,6 +80,12 @@ class Breaker:
             raise
         self._leave(probe, Circuit.succeeded)
 
+    def held_for(self) -> float:
+        """Seconds until the next attempt is let through; 0 while closed or due for a probe."""
+        with self._lock:
+            until = self.circuit.until
+        return max((until - self.clock()).total_seconds(), 0.0) if until else 0.0
+
     def _enter(self) -> bool:
         with self._lock:
             if not self.circuit.may_try(self.clock()):

@@ -175,6 +175,7 @@ class LiveStreams:
         settings: Settings,
         *,
         live_state: AskLiveState | None = None,
+        adapter: HTTPAdapter | None = None,
         breaker: Breaker | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -183,7 +184,7 @@ class LiveStreams:
         self._breaker = breaker or Breaker()
         self._clock = clock
         self._pace = Pace(settings.twitch.resolves_per_second)
-        self._adapter: HTTPAdapter = shared_adapter(settings.twitch.rewrite)
+        self._adapter = adapter or shared_adapter(settings.twitch.rewrite)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
@@ -214,6 +215,10 @@ class LiveStreams:
                     self.close(name)
                     raise
             return slot.source
+
+    def held_for(self) -> float:
+        """Seconds for which no stream can be opened, since Twitch refuses access tokens; mostly 0."""
+        return self._breaker.held_for()
 
     def close(self, login: str) -> None:
         """Forget the channel's stream; opening it again resolves it anew."""
