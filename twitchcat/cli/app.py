@@ -7,7 +7,9 @@ import typer
 
 from twitchcat.cli import config as config_commands
 from twitchcat.cli import dataset as dataset_commands
+from twitchcat.cli import db as db_commands
 from twitchcat.cli.collect import collect
+from twitchcat.cli.station import station
 
 app = typer.Typer(
     name="twitchcat",
@@ -20,6 +22,8 @@ app = typer.Typer(
 
 app.command("collect")(collect)
 app.add_typer(dataset_commands.app, name="dataset")
+app.add_typer(db_commands.app, name="db")
+app.command("station")(station)
 app.add_typer(config_commands.app, name="config")
 
 

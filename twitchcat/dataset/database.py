@@ -54,12 +54,11 @@ class Database:
         A connection that was lost is replaced first, an embedded server that died is started again, once.
         Raises StoreError for whatever the database refuses; other exceptions pass through.
         """
-        with store_errors():
-            with self._connect() as connection:
-                if read_only:
-                    connection.execution_options(postgresql_readonly=True)
-                with connection.begin():
-                    yield connection
+        with store_errors(), self._connect() as connection:
+            if read_only:
+                connection.execution_options(postgresql_readonly=True)
+            with connection.begin():
+                yield connection
 
     def close(self) -> None:
         """Close all connections; an embedded server that nobody else uses stops. Harmless twice."""

@@ -9,8 +9,11 @@ from typing import Any, Self
 
 import psycopg2
 from psycopg2 import errorcodes
+from psycopg2.errors import QueryCanceled
 from psycopg2.extensions import connection as DriverConnection  # noqa: N812 - a class, in lower case there
 from psycopg2.extensions import cursor as DriverCursor  # noqa: N812 - likewise
+from psycopg2.extensions import set_wait_callback
+from psycopg2.extras import wait_select
 
 from twitchcat.dataset.database import Database
 from twitchcat.errors import QueryError
@@ -64,8 +67,8 @@ class QueryResult:
 def run_query(database: Database, sql: str, *, timeout: timedelta) -> QueryResult:
     """Run one SQL statement that returns rows, in a read-only transaction.
 
-    `timeout` bounds each fetch of BATCH rows: a reader may take its time, the server may not. Raises QueryError
-    with Postgres's own message and the place in the text, StoreError if the database is lost.
+    `timeout` bounds each fetch of BATCH rows: a reader may take its time, the server may not. Raises
+    QueryError with Postgres's own message and the place in the text, StoreError if the database is lost.
     """
     with ExitStack() as stack:
         link = stack.enter_context(database.begin(read_only=True)).connection.driver_connection
@@ -93,10 +96,22 @@ def _read(batch: list[tuple[Any, ...]], cursor: DriverCursor, opened: ExitStack)
             batch = cursor.fetchmany(BATCH)
 
 
+def answer_interrupts() -> None:
+    """From now on Ctrl-C cancels the statement that the process waits for, as KeyboardInterrupt.
+
+    psycopg2 alone answers it when the statement is done. For a process that has nothing else to do.
+    """
+    set_wait_callback(wait_select)
+
+
 @contextmanager
 def _query_errors(sql: str) -> Iterator[None]:
     try:
         yield
+    except QueryCanceled as error:
+        if "user request" in str(error):  # and not its time is up
+            raise KeyboardInterrupt from error
+        raise QueryError(refusal(error, sql)) from error
     except psycopg2.Error as error:
         if error.pgcode is None or error.pgcode.startswith(("08", "57P")):  # connection lost, server stopping
             raise

@@ -69,13 +69,14 @@ def mismatch(current: str | None) -> RevisionMismatch | None:
     )
 
 
-def upgrade(database: "Database") -> None:
+def upgrade(database: "Database") -> tuple[str | None, str]:
     """Bring the database to the head revision, in one transaction; concurrent calls wait for each other.
 
+    Returns the revisions before and after; None before: it was never set up.
     Raises RevisionMismatch where the database stands at a revision that is not known here, StoreError where
     Postgres refuses.
     """
-    _run(database, command.upgrade, "head")
+    return _run(database, command.upgrade, "head"), head_revision()
 
 
 def downgrade(database: "Database", revision: str) -> None:
@@ -86,15 +87,17 @@ def downgrade(database: "Database", revision: str) -> None:
     _run(database, command.downgrade, revision)
 
 
-def _run(database: "Database", step: "_Step", revision: str) -> None:
+def _run(database: "Database", step: "_Step", revision: str) -> str | None:
     config = _config()
     with database.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+        before = current_revision(connection)
         config.attributes["connection"] = connection
         try:
             step(config, revision)
         except CommandError as error:
-            raise mismatch(current_revision(connection)) or RevisionMismatch(str(error)) from error
+            raise mismatch(before) or RevisionMismatch(str(error)) from error
+    return before
 
 
 if TYPE_CHECKING:
