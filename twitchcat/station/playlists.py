@@ -122,13 +122,15 @@ class MediaPlaylist:
         return start_s if start_s >= elapsed_s else self.loop.slot(number + 1).start_s
 
     def _segment(self, entry: Entry, before: Entry | None) -> Iterable[str]:
-        ad = entry.part is Part.AD
-        if before is not None and ad != (before.part is Part.AD):
+        ad, card = entry.part is Part.AD, entry.part is not Part.LIVE
+        edge = before is not None and ad != (before.part is Part.AD)
+        other = before is None or card != (before.part is not Part.LIVE)
+        if edge:
             yield "#EXT-X-DISCONTINUITY"
             if ad:
                 yield "#EXT-X-SCTE35-OUT"
-        card = entry.part is not Part.LIVE
-        if self.container is Container.MP4 and (before is None or card != (before.part is not Part.LIVE)):
+        # Some clients forget the init section at a discontinuity.
+        if self.container is Container.MP4 and (edge or other):
             yield f'#EXT-X-MAP:URI="{self._init(card=card).url}"'
         yield f"#EXT-X-PROGRAM-DATE-TIME:{moment(self.origin_s + entry.slot.start_s)}"
         yield f"#EXTINF:{entry.slot.span_s:.3f},{'Amazon|7530' if ad else 'live'}"

@@ -24,7 +24,7 @@ class Segments:
 
     def __init__(self, *, room: int) -> None:
         self._room = room
-        self._held = 0
+        self.held = 0  #: bytes remembered now
         self._kept: OrderedDict[Hashable, Segment] = OrderedDict()
         self._being_made: dict[Hashable, asyncio.Future[Segment]] = {}
         self._videos: dict[Path, asyncio.Future[Video]] = {}
@@ -97,7 +97,7 @@ class Segments:
         if made.cancelled() or made.exception() is not None:
             return
         self._kept[key] = made.result()
-        self._held += len(made.result().data)
-        while self._held > self._room and len(self._kept) > 1:
+        self.held += len(made.result().data)
+        while self.held > self._room and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)
-            self._held -= len(oldest.data)
+            self.held -= len(oldest.data)
