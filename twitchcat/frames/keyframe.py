@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 16 * 2**20  #: of one segment; a keyframe at 6 Mbit/s has less than half of one MiB
-MAX_REQUESTS = 12  #: for one segment; from 64 KiB, nine reach MAX_BYTES
+MAX_REQUESTS = 16  #: for one segment; enough for MAX_BYTES from 8 KiB on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
