@@ -28,7 +28,7 @@ from twitchcat.twitch.breaker import Breaker
 from twitchcat.twitch.entities import LiveState
 from twitchcat.twitch.pace import Pace
 from twitchcat.twitch.playlist import PlaylistWindow, Segment, parse_window
-from twitchcat.twitch.resolve import AskLiveState, Resolved, resolve
+from twitchcat.twitch.resolve import AskLiveState, Resolved, absent, resolve
 from twitchcat.twitch.session import Answer, Incomplete, StreamSession, TooLarge, shared_adapter
 from twitchcat.twitch.variants import Variant, choose_variant
 
@@ -70,10 +70,11 @@ class LiveSource:
         login: str,
         session: StreamSession,
         find: Callable[[StreamSession, str], Resolved],
+        missed: Callable[[str], TwitchcatError],
         clock: Callable[[], float],
     ) -> None:
         self.login = login
-        self._session, self._find, self._clock = session, find, clock
+        self._session, self._find, self._missed, self._clock = session, find, missed, clock
         self._last_number = 0
         self._resolve()
 
@@ -95,7 +96,8 @@ class LiveSource:
     def window(self) -> PlaylistWindow:
         """Look at the playlist again.
 
-        Where Twitch refuses its address (401, 403, 404) or it is old, the stream is resolved anew, once.
+        Where Twitch refuses its address (401, 403, 404) or it is old, the stream is resolved anew, once. If the
+        new address is not there either, the stream has ended and its list of qualities lags behind.
         Raises what `LiveStreams.open` raises.
         """
         if self._clock() >= self._renew_at:
@@ -105,8 +107,12 @@ class LiveSource:
             log.info("playlist_refused", extra={"login": self.login, "status": answer.status})
             self._resolve()
             answer = self._playlist()
+        if answer.status in {404, 410}:
+            raise self._missed(self.login)
         if answer.status == 429:
             raise RateLimited("Twitch asks for fewer looks at playlists")
+        if answer.status >= 500:
+            raise NetworkError(f"{self.login}: Twitch answered {answer.status} to a look at the playlist")
         if answer.status != 200:
             raise StreamUnreadable(f"{self.login}: Twitch answered {answer.status} to a look at the playlist")
         window = parse_window(answer.body.decode("utf-8", errors="replace"), answer.url)
@@ -119,7 +125,8 @@ class LiveSource:
         """Read bytes [start, stop) of a segment, fewer where it ends before.
 
         A server that ignores ranges gives the whole segment: then the chunk starts at 0.
-        Raises SegmentUnreadable if it is gone, broken or longer than 32 MiB; NetworkError, RateLimited.
+        Raises SegmentUnreadable if it is gone, broken, longer than 32 MiB or its server in trouble; NetworkError
+        if there is no server; RateLimited.
         """
         if not 0 <= start < stop:
             raise ValueError(f"no range of bytes: {start} to {stop}")
@@ -210,7 +217,7 @@ class LiveStreams:
             if slot.source is None:
                 try:
                     session = StreamSession(self._settings.twitch, self._adapter, self._stop)
-                    slot.source = LiveSource(name, session, self._find, self._clock)
+                    slot.source = LiveSource(name, session, self._find, self._missed, self._clock)
                 except TwitchcatError:
                     self.close(name)
                     raise
@@ -231,6 +238,9 @@ class LiveStreams:
         with self._lock:
             self._slots.clear()
         self._adapter.close()
+
+    def _missed(self, login: str) -> TwitchcatError:
+        return absent(login, self._live_state)
 
     def _find(self, session: StreamSession, login: str) -> Resolved:
         with self._breaker.attempt(login):

@@ -16,7 +16,7 @@ from typing import Any
 import requests
 from streamlink import Streamlink
 from streamlink.exceptions import NoStreamsError, PluginError
-from streamlink.plugins.twitch import TwitchHLSStream
+from streamlink.plugins.twitch import Twitch, TwitchHLSStream
 
 from twitchcat.errors import (
     ChannelOffline,
@@ -28,8 +28,10 @@ from twitchcat.errors import (
     StreamUnreadable,
     SubscriberOnly,
     TwitchcatError,
+    TwitchError,
 )
 from twitchcat.twitch.entities import LiveState
+from twitchcat.twitch.session import brief
 from twitchcat.twitch.variants import Variant, choose_variant
 
 log = logging.getLogger(__name__)
@@ -57,16 +59,16 @@ def resolve(
     with _heard() as said:
         try:
             urls, restricted = _step_by_step(streamlink, login)
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             log.warning("streamlink_changed", extra={"error": repr(error)})
             urls, restricted = _publicly(streamlink, login)
         except NoStreamsError:  # no token: nobody is there, or nobody of that name
-            raise _absent(login, live_state) from None
+            raise absent(login, live_state) from None
         except _UsherRefusedError as refusal:
             raise _usher_refused(login, refusal, live_state) from refusal
     if urls or restricted or said:
         return _chosen(login, wanted, urls, restricted or _restricted(said), said)
-    raise _absent(login, live_state)
+    raise absent(login, live_state)
 
 
 def _chosen(
@@ -88,8 +90,9 @@ def _chosen(
 
 def _step_by_step(streamlink: Streamlink, login: str) -> tuple[dict[str, str], list[str]]:
     """Return the playlist address of each quality, and the names of those for subscribers."""
-    _, plugin_class, url = streamlink.resolve_url(f"https://www.twitch.tv/{login}")
-    plugin: Any = plugin_class(streamlink, url)
+    # Not through the session, which would load the plugin's module anew for every stream.
+    plugin_class: Any = Twitch  # it has no types
+    plugin = plugin_class(streamlink, _address(login))
     # As the plugin does before it asks for a token.
     player = "https://player.twitch.tv"
     streamlink.http.headers.update({"referer": player, "origin": player})
@@ -104,8 +107,15 @@ def _step_by_step(streamlink: Streamlink, login: str) -> tuple[dict[str, str], l
 
 
 def _publicly(streamlink: Streamlink, login: str) -> tuple[dict[str, str], list[str]]:
-    with _token_errors():
-        return _addresses(streamlink.streams(f"https://www.twitch.tv/{login}")), []
+    try:
+        with _token_errors():
+            return _addresses(streamlink.streams(_address(login))), []
+    except (AttributeError, TypeError) as error:
+        raise TwitchError(f"the installed streamlink cannot be used: {error!r}") from error
+
+
+def _address(login: str) -> str:
+    return f"https://www.twitch.tv/{login}"
 
 
 def _addresses(streams: Mapping[str, Any]) -> dict[str, str]:
@@ -128,9 +138,10 @@ def _token_errors() -> Iterator[None]:
     try:
         yield
     except PluginError as error:
-        cause = getattr(error, "err", None)
-        if isinstance(cause, (requests.RequestException, OSError)):
+        if (cause := _request_error(error)) is not None:
             raise _of_request(cause) from error
+        if isinstance(error.__cause__, OSError):  # the public way: usher's answer is no playlist
+            raise _no_master(error) from error
         # Most often "failed integrity check"; "PersistedQueryNotFound" when the plugin is out of date.
         raise IntegrityFailed(
             f"Twitch gave no access token ({_first_line(error)}). If this lasts, update streamlink"
@@ -138,24 +149,38 @@ def _token_errors() -> Iterator[None]:
 
 
 def _of_usher(error: OSError) -> Exception:
-    cause = getattr(error, "err", None)
-    if cause is None:  # it answered with something that is no playlist
-        return StreamUnreadable(f"Twitch's list of qualities could not be read: {_first_line(error)}")
-    response = getattr(cause, "response", None)
+    cause = _request_error(error)
+    if cause is None:
+        return _no_master(error)
+    response = cause.response
     if response is not None and 400 <= response.status_code < 500 and response.status_code != 429:
         return _UsherRefusedError(response.status_code, response.text)
     return _of_request(cause)
 
 
-def _of_request(cause: OSError) -> TwitchcatError:
-    response = getattr(cause, "response", None)
+def _no_master(error: BaseException) -> StreamUnreadable:
+    return StreamUnreadable(f"Twitch's list of qualities could not be read: {_first_line(error)}")
+
+
+def _request_error(error: BaseException | None) -> requests.RequestException | None:
+    """Return what requests raised, which streamlink wraps once or twice."""
+    while error is not None:
+        wrapped = getattr(error, "err", None)
+        if isinstance(wrapped, requests.RequestException):
+            return wrapped
+        error = error.__cause__
+    return None
+
+
+def _of_request(cause: requests.RequestException) -> TwitchcatError:
+    response = cause.response
     if response is not None and response.status_code == 429:
         return RateLimited("Twitch asks for fewer streams to be opened")
     if response is not None:
         return NetworkError(f"Twitch answered {response.status_code} while a stream was opened")
     if isinstance(cause, requests.Timeout):
         return NetworkError("Twitch did not answer in time while a stream was opened")
-    return NetworkError(f"Twitch could not be reached: {_first_line(cause)}")
+    return NetworkError(f"Twitch could not be reached: {brief(cause)}")
 
 
 def _usher_refused(
@@ -164,7 +189,7 @@ def _usher_refused(
     if known := _by_its_words(login, _usher_words(refusal.body)):
         return known
     if refusal.status == 404:  # it has just ended
-        return _absent(login, live_state)
+        return absent(login, live_state)
     return StreamUnreadable(f"{login}: Twitch refused the stream: {_usher_words(refusal.body) or refusal}")
 
 
@@ -186,8 +211,11 @@ def _by_its_words(login: str, words: str) -> StreamUnreadable | None:
     return None
 
 
-def _absent(login: str, live_state: AskLiveState | None) -> TwitchcatError:
-    """Tell apart what streamlink cannot: offline, no such channel, live but refused."""
+def absent(login: str, live_state: AskLiveState | None) -> TwitchcatError:
+    """Return the error for a stream that is not there: offline, no such channel, live but refused.
+
+    Without `live_state` it is taken as offline. Raises what `live_state` raises.
+    """
     state = live_state(login) if live_state else LiveState.OFFLINE
     if state is LiveState.MISSING:
         return NoSuchChannel(f"there is no channel {login}")

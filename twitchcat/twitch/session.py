@@ -30,6 +30,7 @@ _POOLS = 64  # hosts with connections kept open: Twitch spreads playlists and se
 _CONNECTIONS = 64  # kept open to one host
 _READ_BYTES = 65_536
 _ATTEMPTS = 3  # of one read
+_OBJECT = re.compile(r"<urllib3[^>]*>:?\s*|HTTPS?Connection(Pool)?\([^)]*\):\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,19 @@ class Incomplete(Exception):
     """The body ended early, every time."""
 
 
+class _ServerError(Transient):
+    """The server answered 5xx."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
 class RewritingAdapter(HTTPAdapter):
     """Sends every request to one base URL instead; the answer looks as if it came from the original.
 
-    Path, query and the Host header stay the original's, so that a station can tell the hosts apart. The answer
-    bears the original address: streamlink completes relative addresses with it and compares schemes.
+    Path, query and the Host header stay the original's, so that a station can tell the hosts apart. The
+    answer bears the original address: streamlink completes relative addresses with it and compares schemes.
     """
 
     def __init__(self, base: str) -> None:
@@ -107,7 +116,7 @@ class StreamSession:
         self._http.hooks["response"].append(self._count)
 
     def fetch(self, url: str, *, limit: int, byte_range: tuple[int, int] | None = None) -> Answer:
-        """GET `url`, or its bytes [start, stop). Any status but 5xx is an answer.
+        """GET `url`, or its bytes [start, stop). Every status is an answer.
 
         A dead connection, 5xx and a body that ends early are tried again, three times in all; the whole of
         one try has `twitch.timeout`. Raises NetworkError, TooLarge beyond `limit` bytes, Incomplete.
@@ -120,6 +129,8 @@ class StreamSession:
         tries = backing_off(_ATTEMPTS, longest_s=2, pause=pause, stop=self._stop)
         try:
             answer: Answer = tries(self._once, url, headers, limit)
+        except _ServerError as error:
+            return error.answer
         except Transient as error:
             if isinstance(error.__cause__, Incomplete):
                 raise error.__cause__ from None
@@ -137,7 +148,9 @@ class StreamSession:
             raise _unreachable(host, error) from error
         try:
             if response.status_code >= 500:
-                raise Transient(f"{host} answered {response.status_code}")
+                raise _ServerError(
+                    Answer(url=response.url, status=response.status_code, headers={}, body=b"")
+                )
             body = self._body(response, limit, deadline)
         except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
             raise NetworkError(f"{host} did not finish its answer in {self._timeout_s:g} s") from error
@@ -177,11 +190,6 @@ def _unreachable(host: str | None, error: OSError) -> Exception:
 
 
 def brief(error: BaseException) -> str:
-    """Say in a few words what went wrong: the innermost reason, without urllib3's addresses of objects."""
-    while (inner := getattr(error, "reason", None)) or isinstance(error, requests.RequestException):
-        below = inner if isinstance(inner, BaseException) else (error.args[0] if error.args else None)
-        if not isinstance(below, BaseException):
-            break
-        error = below
+    """Say in a few words what went wrong, without the addresses of urllib3's objects."""
     text = str(error) or type(error).__name__
-    return re.sub(r"^.*?(Connection\w*|Conn)\([^)]*\):\s*", "", text)
+    return _OBJECT.sub("", text)
