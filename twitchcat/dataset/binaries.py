@@ -100,8 +100,15 @@ def status(program: str, arguments: Iterable[str]) -> int:
     return done.returncode
 
 
-def run(program: str, arguments: Iterable[str], *, user: str | None, timeout_s: float) -> str:
-    """Run one of the programs and return what it printed, stdout and stderr together.
+def run(
+    program: str,
+    arguments: Iterable[str],
+    *,
+    user: str | None,
+    timeout_s: float,
+    folder: Path = Path("/"),
+) -> str:
+    """Run one of the programs in `folder` and return what it printed, stdout and stderr together.
 
     Raises StoreError with that text if it fails or takes longer than `timeout_s`.
     """
@@ -118,7 +125,7 @@ def run(program: str, arguments: Iterable[str], *, user: str | None, timeout_s: 
                 group=None if user is None else pwd.getpwnam(user).pw_gid,
                 extra_groups=[] if user else None,
                 env=environment(os.environ),
-                cwd="/",
+                cwd=folder,
                 start_new_session=True,  # Ctrl-C is ours to answer: initdb is not to be cut in the middle
                 timeout=timeout_s,
             )

@@ -94,11 +94,12 @@ class EmbeddedServer:
         return Address.of_socket(folder=str(self.socket_folder()), user=USER, database=database)
 
     def socket_folder(self) -> Path:
-        """The folder of the socket: the cluster's own, or a short one where that path is too long.
+        """The folder of the socket: the cluster's own, or a short one where that path will not do.
 
         It follows from the path alone, so that all processes find it whatever their environment says.
         """
-        if len(os.fsencode(self.cluster / f".s.PGSQL.{PORT}")) <= _SOCKET_PATH_MAX:
+        fits = len(os.fsencode(self.cluster / f".s.PGSQL.{PORT}")) <= _SOCKET_PATH_MAX
+        if fits and "," not in str(self.cluster):  # a comma separates hosts to libpq
             return self.cluster
         name = hashlib.sha256(os.fsencode(self.cluster.resolve())).hexdigest()[:16]
         return Path("/tmp") / f"twitchcat-{name}"  # noqa: S108 - made private, refused if it is another's
@@ -169,26 +170,27 @@ class EmbeddedServer:
         return user
 
     def _forget_dead_server(self) -> None:
-        """Remove a postmaster.pid whose number is another process's now: after a reboot, in a container.
+        """Say in the lock files of a dead server that it is dead, where Postgres could not tell.
 
-        Postgres takes any live process of that number for a running server, and would not start.
+        Postgres takes any process of the number it finds there for a running server and would not start: one
+        that got the number after a reboot or in a container, or a zombie that nobody collects. The rest of
+        the file stays: by it Postgres finds out whether children of the dead server are still at work.
         """
         from psutil import Error, NoSuchProcess, Process  # noqa: PLC0415 - needed after a crash only
 
-        file = self.cluster / "postmaster.pid"
-        try:
-            number = file.read_text().split("\n", 1)[0]
-        except FileNotFoundError:
-            return
-        try:
-            process = Process(int(number))
-            alive = process.name() == "postgres" and self.cluster.samefile(process.cwd())
-        except (NoSuchProcess, ValueError, FileNotFoundError):
-            alive = False
-        except Error:  # not ours to look at: leave the judgement to Postgres
-            alive = True
-        if not alive:
-            file.unlink()
+        for file in (self.cluster / "postmaster.pid", self.socket_folder() / f".s.PGSQL.{PORT}.lock"):
+            number, _, rest = file.read_text().partition("\n") if file.exists() else ("", "", "")
+            try:
+                process = Process(int(number))
+                alive = process.name() == "postgres" and self.cluster.samefile(process.cwd())
+            except (NoSuchProcess, ValueError, FileNotFoundError):
+                alive = False
+            except Error:  # not ours to look at: leave the judgement to Postgres
+                alive = True
+            if number and not alive:
+                file.write_text(f"{_NO_PROCESS}\n{rest}")
+            elif file.exists() and not number:
+                file.unlink()  # its writer was killed before it wrote
 
     def _leave(self) -> None:
         if self._handle is None:
@@ -213,20 +215,30 @@ class EmbeddedServer:
             log.warning("embedded_database_not_stopped", extra={"reason": str(error)})
 
     def _pg_ctl(self, command: str, *options: str, user: str | None) -> None:
-        words = self.cluster / "start.log"  # what the server says before its own log is open
+        first = self.cluster / "start.log"  # what the server says before its own log is open
         if command == "start":
-            words.unlink(missing_ok=True)
-            options = (*options, "--log", str(words))
+            first.unlink(missing_ok=True)
+            options = (*options, "--log", first.name)
+        before = self._logged()
         try:
+            # In its folder: pg_ctl builds a shell command and does not quote all that a path may hold.
             binaries.run(
                 "pg_ctl",
-                [command, "-D", str(self.cluster), "--wait", f"--timeout={_START_TIMEOUT_S:.0f}", *options],
+                [command, "-D", ".", "--wait", f"--timeout={_START_TIMEOUT_S:.0f}", *options],
                 user=user,
                 timeout_s=_START_TIMEOUT_S + 5,
+                folder=self.cluster,
             )
         except StoreError as error:
-            said = words.read_text(errors="replace").strip() if command == "start" and words.exists() else ""
-            raise StoreError(said or str(error)) from error
+            said = "\n".join(text[len(before.get(path, "")) :] for path, text in self._logged().items())
+            fatal = [line.partition("FATAL:")[2].strip() for line in said.splitlines() if "FATAL:" in line]
+            raise StoreError(fatal[0] if fatal else said.strip() or str(error)) from error
+
+    def _logged(self) -> dict[Path, str]:
+        """The text of the server's first words and of its newest log."""
+        logs = sorted((self.cluster / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)[-1:]
+        files = [self.cluster / "start.log", *logs]
+        return {path: path.read_text(errors="replace") for path in files if path.exists()}
 
     @contextmanager
     def _in_order(self) -> Iterator[None]:
@@ -236,6 +248,9 @@ class EmbeddedServer:
         finally:
             os.close(descriptor)
 
+
+#: A number that no process ever has.
+_NO_PROCESS = 2**31 - 1
 
 #: Exit statuses of pg_isready.
 _READY, _BUSY, _SILENT = 0, 1, 2
