@@ -43,6 +43,11 @@ def head_revision() -> str:
     return head
 
 
+def known_revisions() -> frozenset[str]:
+    """Every revision that this twitchcat can upgrade from, the head included."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision that the database stands at; None: it has never been set up."""
     return MigrationContext.configure(connection).get_current_revision()
@@ -57,8 +62,7 @@ def mismatch(current: str | None) -> RevisionMismatch | None:
         return RevisionMismatch(
             f"the database is not set up yet (expected revision {head}): run `twitchcat db upgrade`"
         )
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if current not in known:
+    if current not in known_revisions():
         return RevisionMismatch(
             f"the database stands at revision {current}, which this twitchcat does not know (it expects"
             f" {head}): a newer twitchcat has upgraded it, so use that one"

@@ -29,7 +29,7 @@ _BATCH = 100  # names, ids or logins in one request, and items on one page
 _ATTEMPTS = 4  # of one request that meets 5xx or a dead network
 _REFUSALS = 3  # 429s in a row that are waited out
 _LONGEST_WAIT_S = 61.0  # the bucket refills within a minute; a longer wait is a wrong clock
-_LOGIN = re.compile(r"[a-z0-9_]{1,25}")  # Helix answers 400 to a batch that holds anything else
+_LOGIN = re.compile(r"[a-z0-9_]{1,50}")  # Helix answers 400 to a batch that holds anything else
 
 Params = list[tuple[str, str | int]]
 
@@ -54,7 +54,7 @@ class HelixClient:
         self._helix = settings.helix_url.rstrip("/")
         self._auth = settings.auth_url.rstrip("/")
         self._stop, self._clock, self._sleep = stop, clock, sleep
-        self._http = _http_client(settings, transport)
+        self._http = http_client(settings, transport)
         self._pace = Pace(settings.requests_per_second, pause=sleep)
         self._bucket = _Bucket()
         form = {"client_id": self._client_id, "grant_type": "client_credentials"}
@@ -268,7 +268,8 @@ class _Bucket:
                 self._remaining = None  # until the next answer says
 
 
-def _http_client(settings: TwitchSettings, transport: httpx.BaseTransport | None) -> httpx.Client:
+def http_client(settings: TwitchSettings, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """A client for Helix and the token endpoint, with the proxy and certificates that the environment names."""
     bundle = network.ca_bundle()
     ours = [url for url in (settings.helix_url, settings.auth_url) if network.is_loopback(url)]
     return httpx.Client(
