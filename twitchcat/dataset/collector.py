@@ -107,18 +107,19 @@ class Collector:
         why = None
         while True:
             now = self._clock()
-            why = why or self._why_over(now - began)
             if why is None:
                 try:
-                    self._send_out(now)
-                    if now >= refresh_at:
+                    why = self._why_over(now - began)
+                    if why is None:
+                        self._send_out(now)
+                    if why is None and now >= max(refresh_at, self._resume_at):
                         self._refresh(self._plan.states())
                         refresh_at = now + REFRESH_S
                 except StoreError as failure:
                     error = self._survive(failure, now)
                 except (ConfigError, CredentialsRefused) as failure:
                     error = failure
-                why = str(error) if error else None
+                why = why or (str(error) if error else None)
             if why is not None and not self._in_hand:
                 break
             report = self._pool.wait(_TICK_S)
@@ -137,6 +138,11 @@ class Collector:
             return "stopped"
         if self._seconds is not None and elapsed_s >= self._seconds:
             return "the time is over"
+        if self._in_hand or self._clock() < self._resume_at or self._plan.done() is None:
+            return None
+        # A refresh counts visits that are stored but not reported yet, and their reports count them again:
+        # whether a target is really reached, the dataset says.
+        self._refresh(self._plan.states())
         return self._plan.done()
 
     def _send_out(self, now: float) -> None:

@@ -54,7 +54,7 @@ class Database:
         A connection that was lost is replaced first, an embedded server that died is started again, once.
         Raises StoreError for whatever the database refuses; other exceptions pass through.
         """
-        with store_errors(), self._connect() as connection:
+        with store_errors(), self.connect() as connection:
             if read_only:
                 connection.execution_options(postgresql_readonly=True)
             with connection.begin():
@@ -77,7 +77,11 @@ class Database:
     ) -> None:
         self.close()
 
-    def _connect(self) -> Connection:
+    def connect(self) -> Connection:
+        """A connection of the caller's own; an embedded server that died is started again, once.
+
+        Raises SQLAlchemy's errors: `store_errors` translates them.
+        """
         try:
             return self.engine.connect()
         except OperationalError:

@@ -36,30 +36,30 @@ class ImageStore:
     def put(self, images: Sequence[bytes]) -> list[StoredImage]:
         """Store images durably: when this returns, they survive a power cut.
 
-        Raises DiskFull or StoreError; then none of the images that were not there before has its name.
+        Raises DiskFull or StoreError. What is left then is whole, and at worst an image without a row.
         """
         stored = [_describe(data) for data in images]
         with self._errors():
             pending = self.root / _PENDING
             pending.mkdir(parents=True, exist_ok=True)
-            folders = set()
             written: list[tuple[Path, Path]] = []
             try:
                 for image, data in zip(stored, images, strict=True):
                     final = self.root / image.path
                     if not _has_size(final, image.bytes):
                         written.append((_write_durably(pending, data), final))
+                # Folders before names: a full disk has no room for folders either.
+                folders = {(self.root / image.path).parent for image in stored}
+                for folder in folders:
+                    folder.mkdir(exist_ok=True)
+                for temporary, final in written:
+                    temporary.replace(final)
             except OSError:
                 for temporary, _ in written:
                     temporary.unlink(missing_ok=True)
                 raise
-            for temporary, final in written:
-                if not final.parent.is_dir():
-                    final.parent.mkdir(exist_ok=True)
-                    folders.add(self.root)
-                temporary.replace(final)
-                folders.add(final.parent)
-            for folder in folders:
+            # Of images found in their place too: who put them there may not have come to this.
+            for folder in {*folders, self.root, self.root.parent} if stored else ():
                 _sync_folder(folder)
         return stored
 

@@ -4,12 +4,14 @@ Postgres releases them when a connection ends, so a killed process leaves none b
 """
 
 import threading
+from contextlib import suppress
 from typing import Self
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from twitchcat.dataset.database import Database, store_errors
+from twitchcat.errors import StoreError
 
 # Two-key advisory locks: the first says what is locked. The numbers are arbitrary and must never change,
 # since processes of different versions may share a database.
@@ -44,15 +46,14 @@ class ChannelClaims:
         return self._ask("SELECT pg_try_advisory_lock(:what, hashtext(:channel))", channel_id)
 
     def release(self, channel_id: str) -> None:
-        """Let go of a channel. Raises StoreError."""
-        self._ask("SELECT pg_advisory_unlock(:what, hashtext(:channel))", channel_id)
+        """Let go of a channel. A claim whose connection was lost is gone already."""
+        with suppress(StoreError):
+            self._ask("SELECT pg_advisory_unlock(:what, hashtext(:channel))", channel_id)
 
     def _ask(self, statement: str, channel_id: str) -> bool:
         with self._mutex, store_errors():
             if self._connection is None:
-                self._connection = self._database.engine.connect().execution_options(
-                    isolation_level="AUTOCOMMIT"
-                )
+                self._connection = self._database.connect().execution_options(isolation_level="AUTOCOMMIT")
             try:
                 answer = self._connection.execute(text(statement), {"what": _CHANNEL, "channel": channel_id})
                 return bool(answer.scalar_one())

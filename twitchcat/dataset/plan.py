@@ -244,17 +244,17 @@ class LoginPlan:
         return self._states.values()
 
     def next(self, now: float) -> VisitOrder | None:
-        """The next visit: the channels in turn, each when it is due. Raises TwitchError."""
+        """The next visit: the channels in turn, each when it is due. Raises TwitchError, StoreError."""
         due = [one for one in self._channels if self._visited.may(one, now, once=self._once)]
         if not due:
             return None
         channel = due[0]
         stream = self._live_now([channel.login]).get(channel.login)
-        self._visited.begin(channel, now)
-        if stream is None or stream.category is None:
-            return VisitOrder(channel=channel, stream=stream, frames=self._frames)
-        state = self._states.setdefault(stream.category.id, self._state_of(stream.category))
-        state.order(self._frames)
+        if stream is not None and stream.category is not None:
+            if stream.category.id not in self._states:
+                self._states[stream.category.id] = self._state_of(stream.category)
+            self._states[stream.category.id].order(self._frames)
+        self._visited.begin(channel, now)  # last: an order that could not be made is tried again
         return VisitOrder(channel=channel, stream=stream, frames=self._frames)
 
     def account(self, report: VisitReport) -> None:

@@ -21,6 +21,10 @@ class Outcome(StrEnum):
     LOST = "lost"  #: it could not be recorded, or Twitch refused us altogether
 
 
+#: Why a stream that was live before the visit is offline.
+ENDED = "ended during the visit"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitOrder:
     """Visit this channel."""
@@ -90,7 +94,7 @@ def declared_change(before: LiveStream, after: LiveStream | None) -> tuple[Outco
     None if nothing does. A stream that has ended meanwhile counts too: its last declaration is unknown.
     """
     if after is None:
-        return Outcome.OFFLINE, "ended during the visit"
+        return Outcome.OFFLINE, ENDED
     if after.id != before.id:
         return Outcome.CHANGED, "another broadcast"
     if after.category != before.category:

@@ -11,7 +11,15 @@ from twitchcat.config import Settings
 from twitchcat.dataset.locks import ChannelClaims
 from twitchcat.dataset.recorder import ChannelMemory, Recorder
 from twitchcat.dataset.sift import Sieve
-from twitchcat.dataset.visit import Outcome, Take, TakenFrame, VisitOrder, VisitReport, declared_change
+from twitchcat.dataset.visit import (
+    ENDED,
+    Outcome,
+    Take,
+    TakenFrame,
+    VisitOrder,
+    VisitReport,
+    declared_change,
+)
 from twitchcat.errors import (
     AdsOnly,
     ChannelOffline,
@@ -21,6 +29,7 @@ from twitchcat.errors import (
     StoreError,
     StreamUnreadable,
     TwitchcatError,
+    TwitchError,
 )
 from twitchcat.frames.picture import encode_jpeg, scale_to_height
 from twitchcat.frames.spread import spread
@@ -89,6 +98,8 @@ class Visitor:
             outcome, reason = Outcome.OFFLINE, error.reason
         except (StoreError, CredentialsRefused):
             raise
+        except StreamUnreadable as error:
+            outcome, reason = self._ended_or(error, order)
         except TwitchcatError as error:
             outcome, reason = Outcome.ERROR, error.reason
         if outcome is not Outcome.KEPT:
@@ -107,6 +118,18 @@ class Visitor:
         )
         take.skip("stored already", len(take.frames) - recorded.frames)
         return replace(report, frames_kept=recorded.frames, image_bytes=recorded.image_bytes)
+
+    def _ended_or(self, error: StreamUnreadable, order: VisitOrder) -> tuple[Outcome, str]:
+        """Tell a stream that has ended, whose addresses are dead, from one that cannot be read."""
+        try:
+            if not self._live_now([order.channel.login]):
+                self._streams.close(order.channel.login)
+                return Outcome.OFFLINE, ENDED
+        except CredentialsRefused:
+            raise
+        except TwitchError:
+            pass  # what was found out first stands
+        return Outcome.ERROR, error.reason
 
     def _take(self, order: VisitOrder, memory: ChannelMemory, take: Take) -> None:
         """Take frames from the channel's playlist window into `take`."""
@@ -147,6 +170,11 @@ class Visitor:
         keyframes = self._keyframes_of(source)
         failure: SegmentUnreadable | NetworkError | None = None
         seen = 0
+
+        def check_time() -> None:
+            if monotonic() > deadline:
+                raise NetworkError("the visit ran out of time")
+
         for index in spread(wanted, len(segments)):
             if self._stop.is_set():
                 break
@@ -161,6 +189,7 @@ class Visitor:
                     span=segment.byte_range,
                     init_uri=segment.init_uri,
                     init_span=segment.init_range,
+                    before_read=check_time,
                 )
             except (SegmentUnreadable, NetworkError) as error:
                 take.skip(error.reason)

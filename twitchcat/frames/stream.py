@@ -30,21 +30,28 @@ class StreamKeyframes:
         span: tuple[int, int] | None = None,
         init_uri: str | None = None,
         init_span: tuple[int, int] | None = None,
+        before_read: Callable[[], None] = lambda: None,
     ) -> Keyframe:
         """The first keyframe of a segment.
 
         `span` are the bytes [start, stop) of the address that are the segment; None: all of it. `init_uri`
         and `init_span` name its initialisation section (RFC 8216, 4.3.2.5), which is fetched once.
+        `before_read` is called before each read: what it raises ends the fetch.
         Raises SegmentUnreadable, and what reading raises.
         """
-        init = self._initialisation(init_uri, init_span) if init_uri else b""
-        source = _Bytes(self._read, uri, span)
+
+        def read(uri: str, start: int, stop: int) -> Chunk:
+            before_read()
+            return self._read(uri, start, stop)
+
+        init = self._initialisation(read, init_uri, init_span) if init_uri else b""
+        source = _Bytes(read, uri, span)
         return fetch_keyframe(source, init=init, sizes=self._sizes)
 
-    def _initialisation(self, uri: str, span: tuple[int, int] | None) -> bytes:
+    def _initialisation(self, read: Read, uri: str, span: tuple[int, int] | None) -> bytes:
         if self._init is None or self._init[:2] != (uri, span):
             start, stop = span or (0, _INIT_BYTES)
-            data = _Bytes(self._read, uri, span).read(0, stop - start).data
+            data = _Bytes(read, uri, span).read(0, stop - start).data
             if not data:
                 raise SegmentUnreadable("the initialisation section is empty")
             self._init = (uri, span, bytes(data))

@@ -224,7 +224,7 @@ class HelixClient:
         raise RateLimited(f"Twitch still asks for fewer requests after {_REFUSALS} waits")
 
     def _once(self, method: str, url: str, **request: Any) -> httpx.Response:
-        self._pace.wait(self._stop)
+        self._pace.wait()  # not cut short: it is brief, and who has begun is to finish
         where = urlsplit(url)
         try:
             answer = self._http.request(method, url, **request)
