@@ -1,0 +1,170 @@
+"""Twitch, or the station in its place: reachable, credentials good, clocks agreeing."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpx
+
+from twitchcat.config import TwitchSettings
+from twitchcat.doctor.finding import Finding, failed_by, failure, ok, warning
+from twitchcat.errors import ConfigError, CredentialsRefused, NetworkError, RateLimited, TwitchError
+from twitchcat.twitch.helix import HelixClient, http_client
+from twitchcat.twitch.pace import pause
+from twitchcat.twitch.token import WHERE_TO_GET_THEM
+
+CLOCK_WARNING_S = 5.0
+CLOCK_FAILURE_S = 60.0
+REQUEST = timedelta(seconds=5)  #: for one request of the doctor, whatever twitch.timeout allows
+_LONGEST_PAUSE_S = 5.0
+
+_REACH = (
+    "Look at the network connection, the firewall, HTTPS_PROXY and SSL_CERT_FILE."
+    " Without Twitch, `twitchcat demo` still works."
+)
+_SYNC = "Let the system keep its time by NTP (`timedatectl set-ntp true`)."
+
+
+def examine_helix(
+    settings: TwitchSettings, *, client: httpx.Client, clock: Callable[[], float] = time.time
+) -> list[Finding]:
+    """Ask Helix anything: whether it answers, and what time it says it is."""
+    url = f"{settings.helix_url.rstrip('/')}/games/top"
+    before = clock()
+    try:
+        answer = client.get(url)  # without a token: 401 is an answer, too
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return [_unreachable("helix", url, error), _no_clock()]
+    after = clock()
+    said = f"{settings.helix_url} answers in {(after - before) * 1000:.0f} ms"
+    if answer.status_code >= 500 or answer.status_code == 404:
+        told = f"{url} answers {answer.status_code}"
+        advice = "Check twitch.helix_url; if it is right, wait: Twitch has a problem."
+        helix = failure("helix", told, advice, TwitchError())
+    else:
+        helix = ok("helix", said)
+    offset_s = _offset_s(answer.headers.get("Date"), (before + after) / 2)
+    return [helix, _no_clock() if offset_s is None else clock_finding(offset_s)]
+
+
+def clock_finding(offset_s: float) -> Finding:
+    """Judge how far this machine's clock is ahead of Twitch's, in seconds; negative: behind."""
+    said = f"{abs(offset_s):.0f} s {'ahead of' if offset_s > 0 else 'behind'} Twitch's"
+    if abs(offset_s) > CLOCK_FAILURE_S:
+        return failure("clock", f"{said}: tokens seem to end early or never, streams old or unborn", _SYNC)
+    if abs(offset_s) > CLOCK_WARNING_S:
+        return warning("clock", said, _SYNC)
+    return ok("clock", f"agrees with Twitch's within {CLOCK_WARNING_S:g} s")
+
+
+def _offset_s(date: str | None, here: float) -> float | None:
+    """How far `here`, in Unix seconds, is ahead of a Date header, which is cut to whole seconds."""
+    try:
+        there = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    if there.tzinfo is None:
+        there = there.replace(tzinfo=UTC)
+    return here - (there - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() - 0.5
+
+
+def _no_clock() -> Finding:
+    said = "not compared: Helix did not say what time it is"
+    return warning("clock", said, "Make Helix reachable, and see that the system keeps its time by NTP.")
+
+
+def examine_credentials(
+    settings: TwitchSettings, *, transport: httpx.BaseTransport | None = None
+) -> list[Finding]:
+    """Get an app token for client id and secret, and have Twitch validate it."""
+    if not settings.client_id and settings.client_secret is None:
+        said = (
+            "twitch.client_id and twitch.client_secret are not set: `collect` does not work;"
+            " `demo`, `station`, `dataset` and `db` do"
+        )
+        return [warning("credentials", said, f"{WHERE_TO_GET_THEM} Or dry-run with `twitchcat station`.")]
+    quick = _impatient(settings)
+    try:
+        with HelixClient(quick, transport=transport, sleep=_briefly) as helix:
+            with http_client(quick, transport) as client:
+                client.get(f"{quick.auth_url.rstrip('/')}/validate")  # once: HelixClient would try for long
+            token = helix.validate_token()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return [_unreachable("credentials", quick.auth_url, error)]
+    except ConfigError as error:  # one of the two is missing
+        return [failed_by("credentials", error, WHERE_TO_GET_THEM)]
+    except CredentialsRefused as error:
+        advice = (
+            "Copy both from https://dev.twitch.tv/console/apps; a new secret ends the old one."
+            if _is_twitch(quick.auth_url)
+            else "Take both from what the station prints when it starts."
+        )
+        return [failure("credentials", str(error).removesuffix(WHERE_TO_GET_THEM).strip(), advice, error)]
+    except TwitchError as error:
+        return [failed_by("credentials", error, _REACH)]
+    return [ok("credentials", f"accepted; the app token lives {token.expires_in_s / 86_400:.0f} days")]
+
+
+def examine_station(settings: TwitchSettings, *, client: httpx.Client) -> list[Finding]:
+    """Ask the station that streams are taken from, if one is set, what it plays."""
+    if settings.rewrite is None:
+        return []
+    url = f"{settings.rewrite.rstrip('/')}/station/channels"
+    advice = "Start it with `twitchcat station DIR` and copy its lines, or unset twitch.rewrite."
+    try:
+        answer = client.get(url)
+        channels = answer.json() if answer.status_code == 200 else None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        why = str(error) or type(error).__name__
+        said = f"twitch.rewrite leads to {settings.rewrite}, which does not answer: {why}"
+        return [failure("station", said, advice, NetworkError())]
+    except ValueError:
+        channels = None
+    if not isinstance(channels, list):
+        said = f"twitch.rewrite leads to {settings.rewrite}, which is no station"
+        return [failure("station", said, advice, TwitchError())]
+    said = f"{settings.rewrite} plays {len(channels)} channels in place of Twitch"
+    elsewhere = [
+        f"twitch.{name}"
+        for name, url in (("helix_url", settings.helix_url), ("auth_url", settings.auth_url))
+        if _is_twitch(url)
+    ]
+    if elsewhere:
+        told = f"{said}, but {' and '.join(elsewhere)} still lead to Twitch itself"
+        return [warning("station", told, "Copy all the lines that the station prints when it starts.")]
+    return [ok("station", said)]
+
+
+def helix_client(settings: TwitchSettings) -> httpx.Client:
+    """A client that reaches Helix as collecting does, but waits no longer than the doctor."""
+    return http_client(_impatient(settings))
+
+
+def station_client(settings: TwitchSettings) -> httpx.Client:
+    """A client that reaches the station as the streams do: through no proxy."""
+    return httpx.Client(timeout=_impatient(settings).timeout.total_seconds(), trust_env=False)
+
+
+def _impatient(settings: TwitchSettings) -> TwitchSettings:
+    return settings.model_copy(
+        update={"timeout": min(settings.timeout, REQUEST), "requests_per_second": 100.0}
+    )
+
+
+def _briefly(seconds: float, stop: threading.Event | None) -> None:
+    if seconds > _LONGEST_PAUSE_S:
+        raise RateLimited(f"Twitch asks to wait {seconds:.0f} s; it has had too many requests")
+    pause(seconds, stop)
+
+
+def _unreachable(name: str, url: str, error: Exception) -> Finding:
+    why = str(error) or type(error).__name__
+    return failure(name, f"{urlsplit(url).hostname} cannot be reached: {why}", _REACH, NetworkError())
+
+
+def _is_twitch(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "twitch.tv" or host.endswith(".twitch.tv")
