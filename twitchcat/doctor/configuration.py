@@ -14,7 +14,10 @@ _SECRETS = frozenset({"database.url", "twitch.client_secret", "alerts.urls"})
 def examine_settings(loaded: LoadedSettings | ConfigError) -> list[Finding]:
     """Say where the settings come from, or why they could not be read. Shows no value."""
     if isinstance(loaded, ConfigError):
-        advice = "Correct what it names; `config.example.toml` lists every key. Until then only checks that need no settings run."
+        advice = (
+            "Correct what it names; `config.example.toml` lists every key."
+            " Until then only what needs no settings is examined."
+        )
         return [failed_by("settings", loaded, advice)]
     said = _sources(loaded)
     if loaded.file is not None and _readable_by_others(loaded.file):

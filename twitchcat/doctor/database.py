@@ -34,7 +34,10 @@ class DatabaseFacts:
 
 
 def examine_database(settings: Settings) -> list[Finding]:
-    """Open the database and look. Without an embedded one so far, try in a temporary folder if it would work."""
+    """Open the database and look.
+
+    Where there is no embedded one so far, a trial in a temporary folder says whether it would work.
+    """
     try:
         facts = _facts(settings)
     except ConfigError as error:
@@ -105,5 +108,6 @@ def _look(settings: Settings, *, where: str | None = None, tried_out: bool = Fal
 
 def _advice(settings: Settings) -> str:
     if settings.database.url is None:
-        return "See `postgres/log` and `postgres/start.log` in data_dir, or set database.url to a server of yours."
+        logs = "`postgres/start.log` and `postgres/log` in data_dir"
+        return f"See {logs}, or set database.url to a server of yours."
     return "Start the server, or correct host, port, user and password in database.url."

@@ -59,7 +59,7 @@ def _software() -> list[Finding]:
 
 
 def _decoding() -> list[Finding]:
-    from twitchcat.doctor.software import examine_decoding
+    from twitchcat.doctor.decoding import examine_decoding
 
     return examine_decoding()
 

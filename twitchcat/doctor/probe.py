@@ -16,7 +16,7 @@ def probe() -> dict[str, object]:
 
     `fails` says of each provider that is listed but does not work why.
     """
-    import onnxruntime  # noqa: PLC0415 - its errors belong into the answer
+    import onnxruntime
 
     libraries = Path(onnxruntime.__file__).parent / "capi"
     works: list[str] = []
@@ -48,8 +48,8 @@ def _library_problem(folder: Path, provider: str) -> str | None:
 
 def _session_problem(provider: str) -> str | None:
     """Run a model on the provider: the libraries may be there and the device not."""
-    import numpy as np  # noqa: PLC0415
-    import onnxruntime  # noqa: PLC0415
+    import numpy as np
+    import onnxruntime
 
     try:
         session = onnxruntime.InferenceSession(identity_model(), providers=[provider])

@@ -62,5 +62,7 @@ def _result(check: Check, future: Future[Sequence[Finding]], *, left_s: float) -
         return future.result()
     if isinstance(error, TwitchcatError):
         return [failed_by(check.name, error, "Do what it says, and run the doctor again.")]
+    if isinstance(error, ImportError):
+        return [failure(check.name, f"cannot be examined: {error}", "Do what `packages` says first.")]
     said = f"the check itself failed: {type(error).__name__}: {error}"
     return [failure(check.name, said, "Please report this as a fault of twitchcat.")]

@@ -65,8 +65,9 @@ def space_finding(space: Space, data_dir: Path) -> Finding:
     if inodes < SCARCE_INODES:
         said += f", and room for {inodes} files"
     advice = (
-        f"Make room on the disk of {data_dir}: let frames expire with retention.max_age and `twitchcat dataset sync`,"
-        " remove some with `twitchcat dataset remove`, or set data_dir to a larger disk."
+        f"Make room on the disk of {data_dir}: let frames expire with retention.max_age and"
+        " `twitchcat dataset sync`, remove some with `twitchcat dataset remove`, or set data_dir to a larger"
+        " disk."
     )
     if space.bytes_free < FULL_BYTES or inodes < FULL_INODES:
         return failure("disk", said, advice, DiskFull())

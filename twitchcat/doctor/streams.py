@@ -3,6 +3,10 @@
 import inspect
 from importlib.metadata import version
 
+from streamlink import Streamlink
+from streamlink.exceptions import NoPluginError
+from streamlink.plugins import twitch
+
 from twitchcat.doctor.finding import Finding, failure, ok, warning
 from twitchcat.errors import TwitchError
 
@@ -13,9 +17,6 @@ _UPDATE = (
 
 def examine_plugin() -> list[Finding]:
     """Resolve a Twitch address and look at the plugin's parts. Nothing is asked of Twitch."""
-    from streamlink import Streamlink  # noqa: PLC0415 - without streamlink this check fails alone
-    from streamlink.exceptions import NoPluginError  # noqa: PLC0415
-
     streamlink = Streamlink({"webbrowser": False})
     try:
         name, plugin_class, url = streamlink.resolve_url("https://www.twitch.tv/twitch")
@@ -23,56 +24,49 @@ def examine_plugin() -> list[Finding]:
         return [_unusable("it has no plugin for Twitch")]
     if name != "twitch":
         return [_unusable(f"its plugin {name} takes Twitch's addresses")]
-    return [
-        plugin_finding(version("streamlink"), needed=_needed(), quick=_quick(plugin_class(streamlink, url)))
-    ]
+    plugin = plugin_class(streamlink, url)
+    return [plugin_finding(version("streamlink"), needed=missing(twitch), quick=unlike(plugin, twitch))]
 
 
 def plugin_finding(installed: str, *, needed: list[str], quick: list[str]) -> Finding:
     """Judge by what is missing: of what nothing works without, and of what makes opening quick."""
     if needed:
-        return _unusable(f"{installed}, its plugin lacks {', '.join(needed)}")
+        return _unusable(f"{installed}, its Twitch plugin lacks {', '.join(needed)}")
     if quick:
-        said = f"{installed}, its plugin lacks {', '.join(quick)}: opening a stream takes more requests"
+        said = f"{installed}, its Twitch plugin has another {', '.join(quick)}: opening takes more requests"
         return warning("streamlink", said, "Update twitchcat, which is made for an earlier streamlink.")
     return ok("streamlink", f"{installed}, its Twitch plugin has all that is needed")
 
 
-def _needed() -> list[str]:
-    from streamlink.plugins import twitch  # noqa: PLC0415
-
+def missing(module: object) -> list[str]:
+    """Names of what reading playlists stands on and the plugin's module does not have."""
+    stream, playlist, segment = (
+        getattr(module, name, None) for name in ("TwitchHLSStream", "TwitchM3U8", "TwitchHLSSegment")
+    )
+    fields = getattr(segment, "__dataclass_fields__", {})
     parts = {
-        "TwitchHLSStream": getattr(twitch, "TwitchHLSStream", None),
-        "TwitchM3U8": getattr(twitch, "TwitchM3U8", None),
-        "TwitchHLSSegment": getattr(twitch, "TwitchHLSSegment", None),
-    }
-    parts["TwitchHLSStream.__parser__"] = getattr(parts["TwitchHLSStream"], "__parser__", None)
-    parts["TwitchM3U8.is_date_in_daterange"] = getattr(parts["TwitchM3U8"], "is_date_in_daterange", None)
-    segment = getattr(parts["TwitchHLSSegment"], "__dataclass_fields__", {})
-    parts |= {
-        f"TwitchHLSSegment.{name}": segment.get(name) for name in ("ad", "prefetch", "date", "num", "map")
+        "TwitchHLSStream.__parser__": getattr(stream, "__parser__", None),
+        "TwitchM3U8.is_date_in_daterange": getattr(playlist, "is_date_in_daterange", None),
+        **{f"TwitchHLSSegment.{name}": fields.get(name) for name in ("ad", "prefetch", "date", "num", "map")},
     }
     return [name for name, part in parts.items() if part is None]
 
 
-def _quick(plugin: object) -> list[str]:
-    from streamlink.plugins.twitch import TwitchHLSStream  # noqa: PLC0415
-
-    usher = getattr(plugin, "usher", None)
-    parts = {
-        "_access_token": (getattr(plugin, "_access_token", None), (True, "twitch"), {}),
-        "usher.channel": (
-            getattr(usher, "channel", None),
-            ("twitch",),
-            {"sig": "", "token": "", "fast_bread": True},
-        ),
-        "parse_variant_playlist": (getattr(TwitchHLSStream, "parse_variant_playlist", None), (None, ""), {}),
+def unlike(plugin: object, module: object) -> list[str]:
+    """Names of what resolving in two requests stands on and cannot be called as it is there."""
+    stream = getattr(module, "TwitchHLSStream", None)
+    access_token = getattr(plugin, "_access_token", None)
+    channel = getattr(getattr(plugin, "usher", None), "channel", None)
+    variants = getattr(stream, "parse_variant_playlist", None)
+    taken = {
+        "_access_token": _takes(access_token, True, "login"),
+        "usher.channel": _takes(channel, "login", sig="", token="", fast_bread=True),
+        "parse_variant_playlist": _takes(variants, None, "address"),
     }
-    return [name for name, (part, args, kwargs) in parts.items() if not _takes(part, args, kwargs)]
+    return [name for name, fits in taken.items() if not fits]
 
 
-def _takes(part: object, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
-    """Whether it could be called like this."""
+def _takes(part: object, *args: object, **kwargs: object) -> bool:
     if not callable(part):
         return False
     try:
