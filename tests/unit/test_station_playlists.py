@@ -126,9 +126,9 @@ def test_addresses_are_read_back() -> None:
 
 @pytest.mark.parametrize("token", ["", "x", "AAAA", "c29tZQ", "////", "é"])
 def test_other_tokens_are_refused(token: str) -> None:
-    with pytest.raises(ValueError)  # noqa: PT011  the sentence is for nobody:
+    with pytest.raises(ValueError):  # noqa: PT011  the sentence is for nobody
         PlaylistAddress.parse(token)
-    with pytest.raises(ValueError)  # noqa: PT011  the sentence is for nobody:
+    with pytest.raises(ValueError):  # noqa: PT011  the sentence is for nobody
         SegmentAddress.parse(token, "ts")
 
 

@@ -61,13 +61,27 @@ class Logged:
             return
         at_s = self._context.options.clock()
         status = served = 0
+        start: Message | None = None
+        logged = False
+
+        def log() -> None:
+            nonlocal logged
+            if not logged:
+                logged = True
+                self._log.append(_asked(scope, at_s=at_s, status=status, served=served))
 
         async def count(message: Message) -> None:
-            nonlocal status, served
+            nonlocal start, status, served
             if message["type"] == "http.response.start":
-                status = message["status"]
-            else:
-                served += len(message.get("body", b""))
+                # Sent with the first bytes of the body: where there are none, it ends the answer.
+                start, status = message, message["status"]
+                return
+            served += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                log()  # before the client has all of it, so that it finds its request written down
+            if start is not None:
+                await send(start)
+                start = None
             await send(message)
 
         if self._context.options.latency_s:
@@ -75,7 +89,7 @@ class Logged:
         try:
             await self._app(scope, receive, count)
         finally:
-            self._log.append(_asked(scope, at_s=at_s, status=status, served=served))
+            log()
 
 
 def _asked(scope: Scope, *, at_s: float, status: int, served: int) -> Asked:

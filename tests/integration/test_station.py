@@ -1,0 +1,97 @@
+"""The station as a server: its switches, its command, its coming and going."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.integration.station_client import LOGIN, helix_client
+from twitchcat.errors import ConfigError
+from twitchcat.station.folder import PACKAGED_CLIPS
+from twitchcat.station.server import Station
+
+
+@pytest.fixture
+def helix(station: Station) -> Iterator[httpx.Client]:
+    with helix_client(station) as client:
+        yield client
+
+
+class TestControl:
+    def test_switches_over_http(self, station: Station, helix: httpx.Client) -> None:
+        url = f"{station.url}/station/channels"
+        assert len(httpx.get(url).json()) == 12
+        change = {"fault": "fmp4", "category": "Chess", "live": True, "ads_s": 30, "ads_ago_s": 1}
+        [shown] = httpx.put(f"{url}/{LOGIN}", json=change).json()
+        assert (shown["declares"], shown["shows"], shown["ads"]) == ("Chess", "SuperTux", True)
+        assert shown["faults"] == ["fmp4"]
+        assert helix.get("/streams", params={"user_login": LOGIN}).json()["data"][0]["game_name"] == "Chess"
+        assert httpx.put(f"{url}/{LOGIN}", json={"live": False}).json()[0]["faults"] == ["fmp4"]
+        everywhere = httpx.put(f"{url}/*", json={"fault": None}).json()
+        assert [channel["faults"] for channel in everywhere] == [[]] * 12
+
+    @pytest.mark.parametrize(
+        ("login", "body", "status", "message"),
+        [
+            pytest.param("nobody", {"live": True}, 404, "no channel nobody", id="no such channel"),
+            pytest.param(LOGIN, {"fault": "slwo"}, 400, "did you mean slow", id="no such fault"),
+            pytest.param(LOGIN, {"colour": 1}, 400, "colour", id="no such switch"),
+            pytest.param(LOGIN, {"ads_s": -1}, 400, "ads_s", id="a wrong value"),
+            pytest.param(LOGIN, [], 400, "object", id="no object"),
+        ],
+    )
+    def test_wrong_switches(
+        self, station: Station, login: str, body: object, status: int, message: str
+    ) -> None:
+        answer = httpx.put(f"{station.url}/station/channels/{login}", json=body)
+        assert answer.status_code == status
+        assert message in answer.json()["error"]
+
+    def test_tokens_can_be_ended_over_http(self, station: Station, helix: httpx.Client) -> None:
+        assert httpx.delete(f"{station.url}/station/tokens").status_code == 204
+        assert helix.get("/streams").status_code == 401
+
+
+class TestServer:
+    def test_forty_channels_are_up_in_less_than_two_seconds(
+        self, start_station: Callable[..., Station]
+    ) -> None:
+        begun = time.monotonic()
+        station = start_station(channels=40)
+        assert len(httpx.get(f"{station.url}/station/channels").json()) == 40
+        assert time.monotonic() - begun < 2
+
+    def test_it_leaves_nothing_behind(self) -> None:
+        threads = threading.active_count()
+        with Station(PACKAGED_CLIPS) as station:
+            assert httpx.get(f"{station.url}/station/channels").status_code == 200
+            assert threading.active_count() > threads
+        assert threading.active_count() == threads
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(station.url)
+
+    def test_a_port_that_is_taken_is_named(self, station: Station) -> None:
+        port = int(station.url.rpartition(":")[2])
+        with pytest.raises(ConfigError, match=f"port {port} of"), Station(PACKAGED_CLIPS, port=port):
+            pass
+
+    def test_latency_comes_before_each_answer(self, start_station: Callable[..., Station]) -> None:
+        station = start_station(latency_s=0.2)
+        begun = time.monotonic()
+        httpx.get(f"{station.url}/station/channels")
+        assert time.monotonic() - begun >= 0.2
+
+    def test_the_command_serves_until_it_is_told_to_stop(self) -> None:
+        command = [sys.executable, "-c", "from twitchcat.cli import main; main()"]
+        arguments = ["station", "--port", "0", "--fault", f"{LOGIN}=slow:2", "--json"]
+        with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            announced = httpx.Response(200, text=running.stdout.readline()).json()
+            assert httpx.get(f"{announced['url']}/station/channels").json() == announced["channels"]
+            assert announced["settings"]["twitch"]["rewrite"] == announced["url"]
+            running.terminate()
+            assert running.wait(10) == 0
