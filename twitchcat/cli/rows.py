@@ -36,13 +36,14 @@ def write_table(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> Non
 
     several = iter(rows)
     first = list(islice(several, SAMPLE))
-    texts = [[cell(value) for value in row] for row in first]
+    show = cell if out.isatty() else _one_line
+    texts = [[show(value) for value in row] for row in first]
     widths = [
         max(map(cell_len, [name, *(row[n] for row in texts)]), default=0) for n, name in enumerate(columns)
     ]
     right = [all(_is_number(row[n]) for row in first) and bool(first) for n in range(len(columns))]
     draw = _draw_on_terminal if out.isatty() else _draw_plain
-    draw(columns, chain(texts, ([cell(value) for value in row] for row in several)), widths, right, out)
+    draw(columns, chain(texts, ([show(value) for value in row] for row in several)), widths, right, out)
 
 
 def _draw_plain(
@@ -57,8 +58,8 @@ def _draw_plain(
     for row in chain([columns], rows):
         parts = []
         for text, width, to_right in zip(row, widths, right, strict=True):
-            line, space = " ".join(text.splitlines()), " " * (width - cell_len(text))
-            parts.append(space + line if to_right else line + space)
+            space = " " * (width - cell_len(text))
+            parts.append(space + text if to_right else text + space)
         out.write("  ".join(parts).rstrip() + "\n")
 
 
@@ -74,12 +75,17 @@ def _draw_on_terminal(
     from rich.text import Text
 
     console = Console(file=out)
+    fits = sum(widths) + 2 * (len(widths) - 1) <= console.width  # then later rows may be wider, else not
     heading = True
     for some in _batches(rows):
         table = Table(box=None, pad_edge=False, show_header=heading)
         for name, width, to_right in zip(columns, widths, right, strict=True):
             table.add_column(
-                Text(name), width=width, justify="right" if to_right else "left", overflow="fold"
+                Text(name),
+                min_width=width if fits else None,
+                width=None if fits else width,
+                justify="right" if to_right else "left",
+                overflow="fold",
             )
         for row in some:
             table.add_row(*map(Text, row))
@@ -121,6 +127,10 @@ def cell(value: Any) -> str:
     if isinstance(value, memoryview):
         return "\\x" + value.hex()
     return str(value)
+
+
+def _one_line(value: Any) -> str:
+    return " ".join(cell(value).splitlines())
 
 
 def json_value(value: Any) -> Any:  # noqa: PLR0911 - one for each kind of value
