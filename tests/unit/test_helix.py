@@ -443,7 +443,7 @@ def test_channels_are_looked_up_a_hundred_at_a_time(fake: FakeHelix, helix: Heli
 
 def test_what_cannot_be_a_login_is_not_asked_for(fake: FakeHelix, helix: HelixClient) -> None:
     fake.answers = [data({"id": "1", "login": "good_one", "display_name": ""})]
-    users = helix.users(["Good_One", "bad one", "", "x" * 26])
+    users = helix.users(["Good_One", "bad one", "", "x" * 51])
     assert users["good_one"].display_name == "good_one"
     assert fake.queries() == [{"login": ["good_one"]}]
     assert helix.live_now(["bad one"]) == {}

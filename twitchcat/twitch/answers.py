@@ -3,7 +3,7 @@
 Source: dev.twitch.tv/docs/api/reference. What is not listed here is ignored.
 """
 
-from datetime import datetime
+from datetime import UTC
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, StringConstraints, ValidationError
@@ -71,7 +71,6 @@ class Stream(BaseModel):
 
     def entity(self) -> LiveStream:
         """Return it as a live stream."""
-        started: datetime = self.started_at
         return LiveStream(
             id=self.id,
             channel=Channel(
@@ -84,7 +83,7 @@ class Stream(BaseModel):
             tags=tuple(self.tags or ()),
             language=self.language,
             viewers=self.viewer_count,
-            started_at=started,
+            started_at=self.started_at.astimezone(UTC),
         )
 
 

@@ -269,7 +269,7 @@ class _Bucket:
 
 
 def http_client(settings: TwitchSettings, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """A client for Helix and the token endpoint, with the proxy and certificates that the environment names."""
+    """Return a client for Helix and the token endpoint, with the environment's proxy and certificates."""
     bundle = network.ca_bundle()
     ours = [url for url in (settings.helix_url, settings.auth_url) if network.is_loopback(url)]
     return httpx.Client(

@@ -50,7 +50,7 @@ _RENEW_S = (20 * 3600.0, 22 * 3600.0)
 _PLAYLIST_LIMIT = 4 * 1024**2  # bytes; the longest live playlist has some hundred KB
 _SEGMENT_LIMIT = 32 * 1024**2  # bytes; ten seconds at 25 Mbit/s
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_LOGIN = re.compile(r"[a-z0-9_]{1,25}")
+_LOGIN = re.compile(r"[a-z0-9_]{1,50}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +96,8 @@ class LiveSource:
     def window(self) -> PlaylistWindow:
         """Look at the playlist again.
 
-        Where Twitch refuses its address (401, 403, 404) or it is old, the stream is resolved anew, once. If the
-        new address is not there either, the stream has ended and its list of qualities lags behind.
+        Where Twitch refuses its address (401, 403, 404) or it is old, the stream is resolved anew, once. If
+        the new address is not there either, the stream has ended and its list of qualities lags behind.
         Raises what `LiveStreams.open` raises.
         """
         if self._clock() >= self._renew_at:
@@ -125,8 +125,8 @@ class LiveSource:
         """Read bytes [start, stop) of a segment, fewer where it ends before.
 
         A server that ignores ranges gives the whole segment: then the chunk starts at 0.
-        Raises SegmentUnreadable if it is gone, broken, longer than 32 MiB or its server in trouble; NetworkError
-        if there is no server; RateLimited.
+        Raises SegmentUnreadable if it is gone, broken, longer than 32 MiB or its server in trouble;
+        NetworkError if there is no server; RateLimited.
         """
         if not 0 <= start < stop:
             raise ValueError(f"no range of bytes: {start} to {stop}")
@@ -210,7 +210,7 @@ class LiveStreams:
         """
         name = login.strip().lower()
         if not _LOGIN.fullmatch(name):
-            raise ConfigError(f"{login!r} is no Twitch login: letters, digits and _, 25 at most")
+            raise ConfigError(f"{login!r} is no Twitch login: only letters, digits and _")
         with self._lock:
             slot = self._slots.setdefault(name, _Slot())
         with slot.lock:

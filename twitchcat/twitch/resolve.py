@@ -90,7 +90,6 @@ def _chosen(
 
 def _step_by_step(streamlink: Streamlink, login: str) -> tuple[dict[str, str], list[str]]:
     """Return the playlist address of each quality, and the names of those for subscribers."""
-    # Not through the session, which would load the plugin's module anew for every stream.
     plugin_class: Any = Twitch  # it has no types
     plugin = plugin_class(streamlink, _address(login))
     # As the plugin does before it asks for a token.
@@ -108,6 +107,7 @@ def _step_by_step(streamlink: Streamlink, login: str) -> tuple[dict[str, str], l
 
 def _publicly(streamlink: Streamlink, login: str) -> tuple[dict[str, str], list[str]]:
     try:
+        streamlink.plugins.update({"twitch": Twitch})
         with _token_errors():
             return _addresses(streamlink.streams(_address(login))), []
     except (AttributeError, TypeError) as error:

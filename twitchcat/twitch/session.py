@@ -1,8 +1,9 @@
 """A streamlink session as this program needs it, and bounded reads over it.
 
-Sessions hold state that must not be shared (headers, cookies, options), so every stream has its own: building
-one costs 4 ms and 170 KB. Connections are what is dear, TLS above all, and urllib3's pools are made for
-threads: they sit in one adapter that all sessions share.
+Sessions hold state that must not be shared (headers, cookies, options), so every stream has its own: without
+streamlink's hundred plugins, building one costs 20 µs and 10 KB (with them 3 ms and 170 KB). Connections are
+what is dear, TLS above all, and urllib3's pools are made for threads: they sit in one adapter that all
+sessions share.
 """
 
 import logging
@@ -108,7 +109,7 @@ class StreamSession:
         }
         if (bundle := network.ca_bundle()) and settings.rewrite is None:
             options["http-ssl-verify"] = bundle
-        self.streamlink = Streamlink(options)
+        self.streamlink = Streamlink(options, plugins_builtin=False)
         self._http = self.streamlink.http
         for scheme in ("https://", "http://"):
             # Not streamlink's own mount: it would take the socket options away from connections in use.
@@ -167,7 +168,7 @@ class StreamSession:
         # One read of the socket at a time, where iter_content would wait until a chunk is full: a server that
         # trickles cannot hold us longer than the deadline.
         parts = bytearray()
-        if int(response.headers.get("Content-Length") or 0) > limit:
+        if (response.raw.length_remaining or 0) > limit:  # Content-Length, if it makes sense
             raise TooLarge
         while part := response.raw.read1(_READ_BYTES, decode_content=True):
             parts += part
