@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from twitchcat.cli.rows import SAMPLE, distinct, write_csv, write_json, write_table
+from twitchcat.cli.rows import SAMPLE, distinct, folded, write_csv, write_json, write_table
 from twitchcat.dataset.query import point_at
 
 
@@ -72,6 +72,20 @@ def test_a_table_shows_its_first_rows_before_it_has_the_last(out: io.StringIO) -
     write_table(["n"], rows(), out)
     assert "0" in shown[0].split()
     assert str(3 * SAMPLE - 1) in out.getvalue().split()
+
+
+@pytest.mark.parametrize(
+    ("widths", "room", "given"),
+    [
+        pytest.param([1, 60, 30], 100, [1, 60, 30], id="enough for all"),
+        pytest.param([1, 60, 30], 80, [1, 49, 30], id="the widest gives way"),
+        pytest.param([1, 60, 30], 40, [1, 19, 19], id="the wide share"),
+        pytest.param([5, 5, 5], 2, [1, 1, 1], id="no room at all"),
+        pytest.param([], 80, [], id="no columns"),
+    ],
+)
+def test_wide_columns_make_room_for_narrow_ones(widths: list[int], room: int, given: list[int]) -> None:
+    assert folded(widths, room) == given
 
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()], ids=["a pipe", "a terminal"])

@@ -75,11 +75,13 @@ def _draw_on_terminal(
     from rich.text import Text
 
     console = Console(file=out)
-    fits = sum(widths) + 2 * (len(widths) - 1) <= console.width  # then later rows may be wider, else not
+    room = console.width - 2 * (len(widths) - 1)
+    fits = sum(widths) <= room  # then later rows may be wider, else not
+    given = widths if fits else folded(widths, room)
     heading = True
     for some in _batches(rows):
         table = Table(box=None, pad_edge=False, show_header=heading)
-        for name, width, to_right in zip(columns, widths, right, strict=True):
+        for name, width, to_right in zip(columns, given, right, strict=True):
             table.add_column(
                 Text(name),
                 min_width=width if fits else None,
@@ -91,6 +93,18 @@ def _draw_on_terminal(
             table.add_row(*map(Text, row))
         console.print(table)
         heading = False
+
+
+def folded(widths: Sequence[int], room: int) -> list[int]:
+    """Widths that fit into `room`: the widest columns give way, down to one width, the others stay.
+
+    >>> folded([1, 60, 30], 61)
+    [1, 30, 30]
+    """
+    most = max(widths, default=0)
+    while most > 1 and sum(min(width, most) for width in widths) > room:
+        most -= 1
+    return [min(width, most) for width in widths]
 
 
 def _batches(rows: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
