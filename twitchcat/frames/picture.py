@@ -10,7 +10,7 @@ Rgb = NDArray[np.uint8]  #: (H, W, 3) uint8 RGB
 Luma = NDArray[np.uint8]  #: (H, W) uint8
 
 #: Largest difference of two thumbprints at any place, in levels of luma, that is still the same picture.
-#: Still pictures of fourteen games differed by 4 at most from one keyframe to the next, at 360p and at 160p; a
+#: Still pictures of fourteen games differed by 4 at most from one keyframe to the next, at 360p and 160p; a
 #: chess piece that moves, or one step in a dungeon, makes 16 and more.
 SAME_PICTURE = 4
 
