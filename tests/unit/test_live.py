@@ -34,10 +34,10 @@ from twitchcat.errors import (
     TwitchcatError,
     TwitchError,
 )
-from twitchcat.twitch.breaker import Breaker
+from twitchcat.twitch.breaker import Breaker, Circuit
 from twitchcat.twitch.entities import LiveState
 from twitchcat.twitch.live import Chunk, LiveSource, LiveStreams
-from twitchcat.twitch.resolve import AskLiveState
+from twitchcat.twitch.resolve import AskLiveState, _warn_once
 from twitchcat.twitch.session import RewritingAdapter
 
 URI = f"{SEGMENT_HOST}/100.ts"
@@ -118,10 +118,12 @@ def test_when_streamlink_changes_its_public_way_takes_over(
     plugin: type[Twitch], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     take_the_public_way(monkeypatch, plugin)
+    _warn_once.cache_clear()
     twitch = FakeTwitch()
-    assert opened(twitch).variant.name == "360p30"
-    assert twitch.asked[-6:] == ["gql", "usher", *["playlist"] * 4]
-    assert [record.message for record in caplog.records] == ["streamlink_changed"]
+    for _ in range(2):
+        assert opened(twitch).variant.name == "360p30"
+        assert twitch.asked[-6:] == ["gql", "usher", *["playlist"] * 4]
+    assert [record.message for record in caplog.records] == ["streamlink_changed"]  # said once
 
 
 def test_a_streamlink_that_cannot_be_used_is_a_twitch_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +228,20 @@ def test_helix_tells_apart_what_streamlink_cannot(
         opened(FakeTwitch(**replies), live_state=live_state)
     assert type(raised.value) is error
     assert asked == ["somebody"]
+
+
+def test_a_helix_that_cannot_say_why_is_no_reason_to_stop_asking_for_tokens() -> None:
+    def live_state(_: str) -> LiveState:
+        raise RateLimited
+
+    breaker = Breaker()
+    with live_streams(
+        FakeTwitch(gql=Reply(body=NO_TOKEN)), live_state=live_state, breaker=breaker
+    ) as streams:
+        for login in ("a_a", "b_b", "c_c"):
+            with pytest.raises(StreamUnreadable, match="why could not be asked: Twitch asked for fewer"):
+                streams.open(login)
+    assert breaker.circuit == Circuit()
 
 
 def test_qualities_for_subscribers_are_left_alone() -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import requests
@@ -60,7 +61,7 @@ def resolve(
         try:
             urls, restricted = _step_by_step(streamlink, login)
         except (AttributeError, TypeError, ValueError) as error:
-            log.warning("streamlink_changed", extra={"error": repr(error)})
+            _warn_once(repr(error))
             urls, restricted = _publicly(streamlink, login)
         except NoStreamsError:  # no token: nobody is there, or nobody of that name
             raise absent(login, live_state) from None
@@ -69,6 +70,11 @@ def resolve(
     if urls or restricted or said:
         return _chosen(login, wanted, urls, restricted or _restricted(said), said)
     raise absent(login, live_state)
+
+
+@cache
+def _warn_once(error: str) -> None:
+    log.warning("streamlink_changed", extra={"error": error})
 
 
 def _chosen(
@@ -214,9 +220,12 @@ def _by_its_words(login: str, words: str) -> StreamUnreadable | None:
 def absent(login: str, live_state: AskLiveState | None) -> TwitchcatError:
     """Return the error for a stream that is not there: offline, no such channel, live but refused.
 
-    Without `live_state` it is taken as offline. Raises what `live_state` raises.
+    Without `live_state` it is taken as offline.
     """
-    state = live_state(login) if live_state else LiveState.OFFLINE
+    try:
+        state = live_state(login) if live_state else LiveState.OFFLINE
+    except TwitchError as error:  # no word about this stream, nor about access tokens
+        return StreamUnreadable(f"{login}: Twitch gives no stream of it; why could not be asked: {error}")
     if state is LiveState.MISSING:
         return NoSuchChannel(f"there is no channel {login}")
     if state is LiveState.LIVE:
