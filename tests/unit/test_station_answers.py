@@ -1,16 +1,14 @@
 """Ranges, points and the memory for segments."""
 
 import asyncio
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from twitchcat.errors import ConfigError
 from twitchcat.station.addresses import Rendition, SegmentAddress
 from twitchcat.station.bucket import Bucket
 from twitchcat.station.folder import PACKAGED_CLIPS
-from twitchcat.station.media import Container, index
+from twitchcat.station.media import Container
 from twitchcat.station.responses import part_of_body
 from twitchcat.station.segments import Segments
 from twitchcat.station.timeline import Loop, Part
@@ -77,17 +75,3 @@ def test_segments_are_made_once_for_all_who_wait_and_the_least_used_forgotten(cl
 @pytest.fixture
 def clip() -> Path:
     return PACKAGED_CLIPS / "SuperTux" / "supertux_s2.mp4"
-
-
-def test_a_clip_is_cut_at_its_keyframes(clip: Path) -> None:
-    video = index(clip)
-    assert (video.width, video.height, video.fps, video.time_base) == (640, 360, 15.0, Fraction(1, 15_360))
-    assert video.spans_s == (2.0,) * 12
-    assert video.codecs == "avc1.640016"
-    assert video.low_size == (284, 160)
-
-
-def test_a_file_that_is_no_video_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "notes.mp4").write_text("no video", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"notes\.mp4: cannot be played"):
-        index(tmp_path / "notes.mp4")

@@ -1,20 +1,31 @@
 """Videos as segments: where a file can be cut, and its pieces as MPEG-TS or fragmented MP4."""
 
 import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import av
+from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from twitchcat.errors import ConfigError
 
+Packet: TypeAlias = "av.Packet[Any]"  # generic for the type checker alone
+
 SEGMENT_S = 2.0  #: Twitch's segments are two seconds; a file's are so long as its keyframes allow
 _CUT_SLACK_S = 0.05  # a keyframe this little early still ends a segment
 LOW_HEIGHT = 160
+_TS_BASE = Fraction(1, 90_000)
+
+#: How far before a keyframe it is sought, one after another; None: from the beginning of the file.
+#: A container without an index, as MPEG-TS, sends a seeker past it.
+_SEEKS_S = (0.0, 5.0, 30.0, None)
 
 
 class Container(StrEnum):
@@ -76,27 +87,31 @@ def index(path: Path) -> Video:
     try:
         with av.open(str(path)) as container:
             video = container.streams.video[0]
+            keys: list[int] = []
+            end = 0
             # To leave out all but keyframes would be quicker, but gives wrong pts where frames are reordered.
-            keys = [
-                packet.pts
-                for packet in container.demux(video)
-                if packet.is_keyframe and packet.pts is not None
-            ]
-            return _describe(path, video, keys, size=path.stat().st_size)
+            for packet in container.demux(video):
+                if packet.pts is None:
+                    continue
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+                end = max(end, packet.pts + (packet.duration or 0))
+            return _describe(path, video, keys, end, size=path.stat().st_size)
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be played: {error}") from error
 
 
-def _describe(path: Path, video: VideoStream, keys: list[int], *, size: int) -> Video:
+def _describe(path: Path, video: VideoStream, keys: list[int], end: int, *, size: int) -> Video:
     if video.time_base is None or not keys:
         raise ValueError("it has no keyframes")
     fps = float(video.average_rate or video.guessed_rate or 30)
     base = video.time_base
-    span = video.duration or (keys[-1] - keys[0] + round(1 / fps / base))
     begins = [keys[0]]
     for key in keys[1:]:
         if (key - begins[-1]) * base >= SEGMENT_S - _CUT_SLACK_S:
             begins.append(key)
+    end = max(end, keys[-1] + max(1, round(1 / fps / base)))
+    span_s = float((end - keys[0]) * base)
     extradata = video.codec_context.extradata or b""
     # avcC (ISO/IEC 14496-15, 5.3.3.1): version, profile, compatibility, level
     profile = extradata[1:4].hex().upper() if extradata[:1] == b"\x01" else "64001F"
@@ -106,10 +121,10 @@ def _describe(path: Path, video: VideoStream, keys: list[int], *, size: int) -> 
         height=video.height,
         fps=fps,
         begins=tuple(begins),
-        end=max(keys[0] + span, keys[-1] + round(1 / fps / base)),
+        end=end,
         time_base=base,
         codecs=f"avc1.{profile}",
-        bandwidth=round(size * 8 / max(float(span * base), 1.0)),
+        bandwidth=round(size * 8 / max(span_s, 1.0)),
         copied=video.codec_context.name == "h264",
     )
 
@@ -132,36 +147,69 @@ def remux(
         ),
     }
     name = "mpegts" if container is Container.TS else "mp4"
-    keyframe = 0
     with (
-        av.open(str(source) if isinstance(source, Path) else io.BytesIO(source), "r") as reader,
+        _stretch(source, bounds) as (stream, packets),
         av.open(out, "w", format=name, options=options) as writer,
     ):
-        stream = (reader.streams.video or reader.streams.audio)[0]
-        base = stream.time_base or Fraction(1, 90_000)
+        base = stream.time_base or _TS_BASE
         copy = writer.add_stream_from_template(stream)
-        begin, end = bounds or (stream.start_time or 0, None)
-        shift = round(at_s / base) - begin
-        if bounds is not None:
-            reader.seek(begin, stream=stream)
-        playing = bounds is None
-        for packet in reader.demux(stream):
-            if packet.pts is None or packet.dts is None:
-                continue
-            if packet.is_keyframe:
-                if end is not None and packet.pts >= end:
-                    break
-                playing = playing or packet.pts >= begin
-                keyframe = keyframe or (packet.size if playing else 0)
-            if playing:
-                packet.pts += shift
-                packet.dts += shift
-                packet.stream = copy
-                writer.mux(packet)
+        shift = round(at_s / base) - (bounds[0] if bounds else stream.start_time or 0)
+        keyframe = packets[0].size
+        for packet, (pts, dts) in zip(packets, _times(packets), strict=True):
+            packet.pts, packet.dts = pts + shift, dts + shift
+            packet.stream = copy
+            writer.mux(packet)
     data = out.getvalue()
     # TS: the keyframe follows three tables of 188 bytes; MP4: it is the first sample of mdat.
     head = 3 * 188 if container is Container.TS else data.find(b"mdat") + 4
     return Segment(data=data, head=head, keyframe=keyframe)
+
+
+@contextmanager
+def _stretch(
+    source: Path | bytes, bounds: tuple[int, int] | None
+) -> Iterator[tuple[VideoStream | AudioStream, list[Packet]]]:
+    """The packets between two pts, beginning with a keyframe, and their stream, which is open as long.
+
+    Raises ValueError where there are none.
+    """
+    for back_s in _SEEKS_S:
+        file = str(source) if isinstance(source, Path) else io.BytesIO(source)
+        with av.open(file, "r") as reader:
+            stream = (reader.streams.video or reader.streams.audio)[0]
+            if bounds is not None and back_s is not None:
+                reader.seek(bounds[0] - round(back_s / (stream.time_base or _TS_BASE)), stream=stream)
+            packets = list(_between(reader.demux(stream), bounds))
+            if packets:
+                yield stream, packets
+                return
+    raise ValueError("there is no keyframe where the segment begins")
+
+
+def _between(packets: Iterable[Packet], bounds: tuple[int, int] | None) -> Iterator[Packet]:
+    playing = bounds is None
+    for packet in packets:
+        if packet.pts is None:
+            continue
+        if bounds is not None and packet.is_keyframe:
+            if packet.pts >= bounds[1]:
+                return
+            playing = playing or packet.pts == bounds[0]
+        if playing:
+            yield packet
+
+
+def _times(packets: Sequence[Packet]) -> list[tuple[int, int]]:
+    """The pts and dts of packets in decoding order; made up where the container, as Matroska, has no dts."""
+    known = [
+        (packet.pts, packet.dts) for packet in packets if packet.pts is not None and packet.dts is not None
+    ]
+    if len(known) == len(packets):
+        return known
+    shown = [packet.pts for packet in packets if packet.pts is not None]
+    in_order = sorted(shown)
+    ahead = max(due - pts for due, pts in zip(in_order, shown, strict=True))
+    return [(pts, due - ahead) for due, pts in zip(in_order, shown, strict=True)]
 
 
 def split_init(fragmented: bytes) -> tuple[bytes, bytes]:
@@ -174,18 +222,14 @@ def transcode(video: Video, index: int, *, size: tuple[int, int], bit_rate: int)
     """Encode one segment anew as H.264 of (width, height): an MP4 that begins at 0, with one keyframe."""
     begin, end = video.bounds(index)
     out = io.BytesIO()
-    with av.open(str(video.path)) as reader, av.open(out, "w", format="mp4") as writer:
-        stream = reader.streams.video[0]
+    with _stretch(video.path, (begin, end)) as (stream, packets), av.open(out, "w", format="mp4") as writer:
         # Other channels wait for the same two cores.
         stream.codec_context.thread_count = 1
         encoder = h264_stream(writer, size=size, fps=video.fps, bit_rate=bit_rate)
-        reader.seek(begin, stream=stream)
         position = 0
-        for frame in reader.decode(stream):
-            if frame.pts is None or frame.pts < begin:
+        for frame in (frame for packet in (*packets, None) for frame in stream.decode(packet)):
+            if not isinstance(frame, av.VideoFrame) or frame.pts is None or not begin <= frame.pts < end:
                 continue
-            if frame.pts >= end:
-                break
             picture = frame.reformat(width=size[0], height=size[1], format="yuv420p")
             picture.pts, picture.time_base = position, 1 / encoder.codec_context.framerate
             picture.pict_type = av.video.frame.PictureType.NONE  # else the source's keyframes are copied too
