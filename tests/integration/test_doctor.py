@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from twitchcat.config import DatabaseSettings, LoadedSettings, Settings
 from twitchcat.dataset import revision
+from twitchcat.dataset.address import Address
 from twitchcat.dataset.database import open_database
 from twitchcat.doctor.examine import examine
 from twitchcat.doctor.finding import Area, Finding, Level
@@ -64,6 +65,17 @@ def test_a_database_that_cannot_be_opened_is_one_failure(
     assert levels(found) == {"database": "failure"}
     assert isinstance(found["database"].error, kind)
     assert "hidden" not in str(found)
+
+
+def test_a_password_may_come_from_libpq_s_own_variable_instead_of_the_url(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.database.url is not None
+    address = Address.parse(settings.database.url.get_secret_value())
+    bare = DatabaseSettings(url=SecretStr(address.libpq(password=False)))
+    monkeypatch.setenv("PGPASSWORD", address.password or "")
+    found = look(settings.model_copy(update={"database": bare}), Area.DATABASE)
+    assert found["database"].level is Level.OK
 
 
 def test_without_an_embedded_database_a_trial_says_that_it_would_work_and_leaves_nothing(
