@@ -87,11 +87,12 @@ class TestFaults:
         self, station: Station, streamlink: Streamlink
     ) -> None:
         segment = content(playlist_of(streamlink, streams_of(streamlink)["360p15"]))[-1]
+        raw_get(station, segment.uri)  # made by now, so that only the fault takes time
         station.set_fault(LOGIN, "stalled")
         asked = urlsplit(segment.uri)
         got: list[int] = []
         with (
-            httpx.Client(timeout=httpx.Timeout(5, read=0.2)) as client,
+            httpx.Client(timeout=httpx.Timeout(5, read=0.5)) as client,
             client.stream("GET", station.url + asked.path, headers={"Range": "bytes=0-9999"}) as answer,
         ):
             assert answer.headers["content-length"] == "10000"
@@ -110,7 +111,7 @@ class TestFaults:
             answer = client.send(request, stream=True)
             begun = time.monotonic()
             station.__exit__(None, None, None)
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 1.9  # at two seconds it would be cut off by force
             with pytest.raises(httpx.RemoteProtocolError):
                 answer.read()
 
