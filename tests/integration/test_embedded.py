@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import select
 import shutil
 import signal
 import stat
@@ -112,8 +113,14 @@ def test_it_stays_while_another_handle_is_open(set_up: Path) -> None:
 
 def test_a_killed_server_is_started_again_by_the_next_call(set_up: Path) -> None:
     with open_in(set_up) as database:
-        count_frames(database)
+        with database.begin() as connection:
+            link = connection.connection.driver_connection
+            assert link is not None
+            pooled: int = link.fileno()
         server_process(set_up).kill()
+        # Its children live a moment longer, and would still answer.
+        readable, _, _ = select.select([pooled], [], [], 30)
+        assert readable
         assert count_frames(database) == 0
 
 
@@ -170,7 +177,10 @@ def test_remains_of_a_process_killed_while_it_made_the_cluster_are_cleared(embed
 def test_the_data_directory_may_be_called_anything(embedded_data_dir: Path, name: str) -> None:
     with open_in(embedded_data_dir / name) as database:
         assert count_frames(database) == 0
+        folder = Path(str(database.url.sqlalchemy.query["host"]))
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert is_stopped(embedded_data_dir / name)
+    assert not folder.exists()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(embedded_data_dir: Path) -> None:

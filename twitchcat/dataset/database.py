@@ -88,8 +88,8 @@ class Database:
             if self._server is None:
                 raise
         with self._restarting:  # one thread starts it, the others find it running
-            log.warning("embedded_database_restarted")
-            self._server.start()
+            if self._server.start():
+                log.warning("embedded_database_restarted")
         return self.engine.connect()
 
 

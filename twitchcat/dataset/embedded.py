@@ -59,11 +59,11 @@ class EmbeddedServer:
         self._users = root / "postgres.users"
         self._handle: int | None = None  # a descriptor that holds the shared lock
 
-    def start(self, prepare: Callable[[], None] = lambda: None) -> None:
+    def start(self, prepare: Callable[[], None] = lambda: None) -> bool:
         """Join the server, starting it if it does not run, and `prepare` it while no other handle starts.
 
-        Also after it died: the handle stays, the server is started again. Raises StoreError if the folder is
-        not ours to write or the server does not start.
+        Also after it died: the handle stays, the server is started again. Returns whether it had to be
+        started. Raises StoreError if the folder is not ours to write or the server does not start.
         """
         try:
             self.cluster.parent.mkdir(parents=True, exist_ok=True)
@@ -72,11 +72,12 @@ class EmbeddedServer:
                     self._handle = _locked(self._users, fcntl.LOCK_SH)
                     atexit.register(self.stop)
                 try:
-                    self._ensure_running()
+                    started = self._ensure_running()
                     prepare()
                 except BaseException:
                     self._leave()
                     raise
+                return started
         except OSError as error:
             raise StoreError(
                 f"the embedded database in {self.cluster} cannot be used: {error}."
@@ -104,12 +105,12 @@ class EmbeddedServer:
         name = hashlib.sha256(os.fsencode(self.cluster.resolve())).hexdigest()[:16]
         return Path("/tmp") / f"twitchcat-{name}"  # noqa: S108 - made private, refused if it is another's
 
-    def _ensure_running(self) -> None:
+    def _ensure_running(self) -> bool:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while (answer := self._answer()) == _BUSY and time.monotonic() < deadline:
             time.sleep(0.05)
         if answer == _READY:
-            return
+            return False
         user = self._initialise()
         folder = self.socket_folder()
         if folder != self.cluster:
@@ -127,7 +128,7 @@ class EmbeddedServer:
                 time.sleep(0.1)
             else:
                 log.debug("embedded_database_started", extra={"folder": str(self.cluster)})
-                return
+                return True
 
     def _answer(self) -> int:
         """What pg_isready says of the server; see its manual for the exit statuses."""
@@ -211,8 +212,12 @@ class EmbeddedServer:
     def _stop_server(self) -> None:
         try:
             self._pg_ctl("stop", "--mode=fast", user=binaries.owner(self.cluster))
-        except StoreError as error:  # the next process finds it running, and stops it
-            log.warning("embedded_database_not_stopped", extra={"reason": str(error)})
+        except StoreError as error:
+            if self._answer() != _SILENT:  # else it was dead already; if not, the next process stops it
+                log.warning("embedded_database_not_stopped", extra={"reason": str(error)})
+        elsewhere = self.socket_folder()
+        if elsewhere != self.cluster:
+            elsewhere.rmdir()
 
     def _pg_ctl(self, command: str, *options: str, user: str | None) -> None:
         first = self.cluster / "start.log"  # what the server says before its own log is open
