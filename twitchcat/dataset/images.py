@@ -5,7 +5,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,30 +36,29 @@ class ImageStore:
     def put(self, images: Sequence[bytes]) -> list[StoredImage]:
         """Store images durably: when this returns, they survive a power cut.
 
-        Raises DiskFull or StoreError. What is left then is whole, and at worst an image without a row.
+        Raises DiskFull or StoreError; then none of the images that were not there before has its name.
         """
         stored = [_describe(data) for data in images]
-        with self._errors():
+        with self._errors(), ExitStack() as stack:
             pending = self.root / _PENDING
             pending.mkdir(parents=True, exist_ok=True)
-            written: list[tuple[Path, Path]] = []
-            try:
-                for image, data in zip(stored, images, strict=True):
-                    final = self.root / image.path
-                    if not _has_size(final, image.bytes):
-                        written.append((_write_durably(pending, data), final))
-                # Folders before names: a full disk has no room for folders either.
-                folders = {(self.root / image.path).parent for image in stored}
-                for folder in folders:
-                    folder.mkdir(exist_ok=True)
-                for temporary, final in written:
-                    temporary.replace(final)
-            except OSError:
-                for temporary, _ in written:
-                    temporary.unlink(missing_ok=True)
-                raise
-            # Of images found in their place too: who put them there may not have come to this.
-            for folder in {*folders, self.root, self.root.parent} if stored else ():
+            # All are written before the first is forced to disk, and all named before the first folder is: a
+            # file system with a journal then commits twice a visit, not twice an image.
+            files = [
+                (stack.enter_context(_Pending(pending, data)), self.root / image.path)
+                for image, data in zip(stored, images, strict=True)
+                if not _has_size(self.root / image.path, image.bytes)
+            ]
+            for file, _ in files:
+                file.sync()
+            folders = set()
+            for file, final in files:
+                if not final.parent.is_dir():
+                    final.parent.mkdir(exist_ok=True)
+                    folders.add(self.root)
+                file.name_it(final)
+                folders.add(final.parent)
+            for folder in sorted(folders):
                 _sync_folder(folder)
         return stored
 
@@ -144,19 +143,34 @@ def _has_size(path: Path, size: int) -> bool:
         return False
 
 
-def _write_durably(folder: Path, data: bytes) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=folder)
-    path = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        path.chmod(0o644)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+class _Pending:
+    """An image that has no name yet; it is gone if it never gets one."""
+
+    def __init__(self, folder: Path, data: bytes) -> None:
+        self._descriptor, name = tempfile.mkstemp(dir=folder)
+        self._path = Path(name)
+        try:
+            with open(self._descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            os.fchmod(self._descriptor, 0o644)
+        except OSError:
+            self.__exit__()
+            raise
+
+    def __enter__(self) -> "_Pending":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+        self._path.unlink(missing_ok=True)
+
+    def sync(self) -> None:
+        """Force its bytes to disk."""
+        os.fsync(self._descriptor)
+
+    def name_it(self, final: Path) -> None:
+        """Give it its name, replacing what has it."""
+        self._path.replace(final)
 
 
 def _sync_folder(folder: Path) -> None:

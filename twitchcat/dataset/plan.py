@@ -148,8 +148,7 @@ class CategoryPlan:
             open_to = [stream for stream in streams if self._may_visit(stream, state, now)]
             if open_to:
                 return self._order(self._choose.choice(open_to), state, now)
-            if self._once and not state.in_hand:
-                state.exhausted = True
+            state.exhausted = self._once
             again = self._visited.first_due(stream.channel for stream in streams)
             rested = now + self._settings.set_aside.total_seconds()
             why = "nobody new to visit" if streams else "nobody is live"
@@ -166,7 +165,7 @@ class CategoryPlan:
         """Why there will be nobody to visit any more."""
         if all(state.reached for state in self._states.values()):
             return "every target is reached"
-        if self._once and all(state.reached or state.exhausted for state in self._states.values()):
+        if all(state.reached or (state.exhausted and not state.in_hand) for state in self._states.values()):
             return "every live channel was visited"
         return None
 
