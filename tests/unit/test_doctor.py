@@ -103,11 +103,27 @@ def test_helix_that_does_not_answer_as_helix_is_a_failure_of_twitch(
     assert isinstance(found.error, TwitchError)
 
 
-def helix(respond: Callable[[httpx.Request], httpx.Response]) -> dict[str, Finding]:
+def helix(
+    respond: Callable[[httpx.Request], httpx.Response], url: str = "https://api.twitch.tv/helix"
+) -> dict[str, Finding]:
     """Examine a Helix that responds like this, by a clock that stands still."""
     with httpx.Client(transport=httpx.MockTransport(respond)) as client:
-        found = examine_helix(TwitchSettings(), client=client, clock=lambda: NOW)
+        found = examine_helix(TwitchSettings(helix_url=url), client=client, clock=lambda: NOW)
     return {one.name: one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        pytest.param("https://api.twitch.tv/helix", "HTTPS_PROXY", id="Twitch: the network"),
+        pytest.param("http://127.0.0.1:1/helix", "twitchcat station", id="a station: start it"),
+    ],
+)
+def test_what_to_do_depends_on_who_does_not_answer(url: str, advice: str) -> None:
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    assert advice in (helix(refuse, url)["helix"].advice or "")
 
 
 CREDENTIALS = TwitchSettings(client_id="the-id", client_secret=SecretStr("the-secret"))

@@ -21,10 +21,6 @@ CLOCK_FAILURE_S = 60.0
 REQUEST = timedelta(seconds=5)  #: for one request of the doctor, whatever twitch.timeout allows
 _LONGEST_PAUSE_S = 5.0
 
-_REACH = (
-    "Look at the network connection, the firewall, HTTPS_PROXY and SSL_CERT_FILE."
-    " Without Twitch, `twitchcat demo` still works."
-)
 _SYNC = "Let the system keep its time by NTP (`timedatectl set-ntp true`)."
 
 
@@ -104,7 +100,7 @@ def examine_credentials(
         )
         return [failure("credentials", str(error).removesuffix(WHERE_TO_GET_THEM).strip(), advice, error)]
     except TwitchError as error:
-        return [failed_by("credentials", error, _REACH)]
+        return [failed_by("credentials", error, _how_to_reach(quick.auth_url))]
     return [ok("credentials", f"accepted; the app token lives {token.expires_in_s / 86_400:.0f} days")]
 
 
@@ -162,7 +158,17 @@ def _briefly(seconds: float, stop: threading.Event | None) -> None:
 
 def _unreachable(name: str, url: str, error: Exception) -> Finding:
     why = str(error) or type(error).__name__
-    return failure(name, f"{urlsplit(url).hostname} cannot be reached: {why}", _REACH, NetworkError())
+    where = urlsplit(url).netloc.rpartition("@")[2] or url
+    return failure(name, f"{where} cannot be reached: {why}", _how_to_reach(url), NetworkError())
+
+
+def _how_to_reach(url: str) -> str:
+    if _is_twitch(url):
+        return (
+            "Look at the network connection, the firewall, HTTPS_PROXY and SSL_CERT_FILE."
+            " Without Twitch, `twitchcat demo` still works."
+        )
+    return "Start the station (`twitchcat station`), or correct twitch.helix_url and twitch.auth_url."
 
 
 def _is_twitch(url: str) -> bool:
