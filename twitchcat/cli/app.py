@@ -9,6 +9,7 @@ from twitchcat.cli import config as config_commands
 from twitchcat.cli import dataset as dataset_commands
 from twitchcat.cli import db as db_commands
 from twitchcat.cli.collect import collect
+from twitchcat.cli.demo import demo
 from twitchcat.cli.doctor import doctor
 from twitchcat.cli.station import station
 
@@ -25,6 +26,7 @@ app.command("collect")(collect)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(db_commands.app, name="db")
 app.command("station")(station)
+app.command("demo")(demo)
 app.command("doctor")(doctor)
 app.add_typer(config_commands.app, name="config")
 

@@ -215,7 +215,7 @@ def print_summary(summary: Summary) -> None:
 def _told(report: VisitReport) -> str:
     what = report.outcome.value if report.reason is None else f"{report.outcome.value} ({report.reason})"
     if report.frames_kept:
-        what += f", {report.frames_kept} frames"
+        what += f", {report.frames_kept} frame{'s' if report.frames_kept > 1 else ''}"
     if report.skipped:
         what += f", skipped {_counts(report.skipped)}"
     return what
