@@ -1,6 +1,7 @@
 """`twitchcat doctor`: what is installed, reachable and configured."""
 
 import json
+import signal
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -32,6 +33,8 @@ def doctor(
     from twitchcat.doctor.examine import examine
     from twitchcat.errors import ConfigError
 
+    # Ends as Ctrl-C does: what a trial of the database has started is stopped and removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     loaded: LoadedSettings | ConfigError
     try:
         loaded = loaded_settings(context)
