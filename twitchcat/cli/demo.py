@@ -33,7 +33,7 @@ def demo(
     ] = None,
     seconds: Annotated[
         timedelta, typer.Option("--for", parser=duration, metavar="TIME", help="How long to collect.")
-    ] = timedelta(seconds=30),  # noqa: B008 - immutable
+    ] = timedelta(seconds=30),
     output: Annotated[Path, typer.Option(help="Where the contact sheet goes.")] = Path("twitchcat-demo.png"),
 ) -> None:
     """Show the whole loop offline: a Twitch on this machine, collecting from it, asking the dataset.
