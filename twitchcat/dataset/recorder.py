@@ -1,6 +1,6 @@
 """Writes visits into the dataset: images first, rows second, both under the writers' lock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,6 +99,7 @@ class Recorder:
             ).scalar_one()
             if not frames or before is None:
                 return Recorded(frames=0, image_bytes=0)
+            split_of = _split_of(connection, order.channel.id)
             rows = [
                 {
                     "capture_id": capture_id,
@@ -112,6 +113,7 @@ class Recorder:
                     "sha256": image.sha256,
                     "phash": frame.phash,
                     "path": image.path,
+                    "split": split_of(frame.captured_at),
                 }
                 for position, (frame, image) in enumerate(zip(frames, images, strict=True))
             ]
@@ -144,6 +146,15 @@ def save_categories(connection: Connection, categories: Iterable[Category]) -> N
                 | (stored.name != added.excluded.name),
             )
         )
+
+
+def _split_of(connection: Connection, channel_id: str) -> Callable[[datetime], str | None]:
+    """Which split a new frame of the channel belongs to, by its time. The writers' lock holds splits still."""
+    channel = schema.Channel
+    split, until = connection.execute(
+        select(channel.split, channel.split_until).where(channel.id == channel_id)
+    ).one()
+    return lambda captured_at: split if until is None or captured_at < until else None
 
 
 def _save_channel(connection: Connection, channel: Channel, language: str | None) -> None:

@@ -81,11 +81,18 @@ class Channel(Base):
     """A Twitch user as a broadcaster. A login may pass to another user, so it is not unique."""
 
     __tablename__ = "channels"
+    __table_args__ = (
+        UniqueConstraint("id", "split"),  # what frames refer to
+        _one_of("split", SPLITS),
+        CheckConstraint("split IS NOT NULL OR split_until IS NULL", name="split_until_has_split"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     login: Mapped[str] = mapped_column(index=True)
     display_name: Mapped[str]
     language: Mapped[str | None]  #: of the latest broadcast
+    split: Mapped[str | None]  #: of its frames; null: not dealt
+    split_until: Mapped[datetime | None]  #: frames from then on are in no split; null: all are
 
 
 class Broadcast(Base):
@@ -138,6 +145,14 @@ class Frame(Base):
         ForeignKeyConstraint(
             ["capture_id", "channel_id"], ["captures.id", "captures.channel_id"], ondelete="CASCADE"
         ),
+        # A frame is in its channel's split or in none: no channel can stand in two. Dealing the channel anew
+        # moves its frames along.
+        ForeignKeyConstraint(
+            ["channel_id", "split"],
+            ["channels.id", "channels.split"],
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
         UniqueConstraint("capture_id", "position"),
         UniqueConstraint("channel_id", "captured_at"),  # also finds a channel's latest hashes
         _one_of("split", SPLITS),
@@ -158,7 +173,7 @@ class Frame(Base):
     sha256: Mapped[str]
     phash: Mapped[int] = mapped_column(BigInteger)  #: 64 bits of perceptual hash, read as signed
     path: Mapped[str] = mapped_column(index=True)  #: relative to the images folder of the data directory
-    split: Mapped[str | None]
+    split: Mapped[str | None]  #: the channel's; null: not dealt, or left out
 
 
 class Embedding(Base):
