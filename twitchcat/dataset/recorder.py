@@ -149,7 +149,7 @@ def save_categories(connection: Connection, categories: Iterable[Category]) -> N
 
 
 def _split_of(connection: Connection, channel_id: str) -> Callable[[datetime], str | None]:
-    """Which split a new frame of the channel belongs to, by its time. The writers' lock holds splits still."""
+    """The split of a new frame of the channel, by its time; the writers' lock holds splits still."""
     channel = schema.Channel
     split, until = connection.execute(
         select(channel.split, channel.split_until).where(channel.id == channel_id)
