@@ -78,6 +78,11 @@ class RecognitionModel:
         """The execution providers in use, best first."""
         return tuple(self._session.get_providers())
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the inputs that make up the state."""
+        return tuple(one.name for one in self._states)
+
     def prepare(self, rgb: Rgb) -> Rgb:
         """Bring a picture (H, W, 3) uint8 RGB to the input's size, as in training. Leaves its input alone."""
         about = self.metadata

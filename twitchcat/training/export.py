@@ -2,10 +2,8 @@
 
 import copy
 import itertools
-import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from twitchcat.recognition.metadata import KEY, ModelMetadata
 from twitchcat.recognition.model import EMBEDDINGS, FRAMES, LOGITS, NEW, RecognitionModel
 from twitchcat.recognition.providers import CPU, working_providers
 from twitchcat.training.network import Network, NetworkSpec
+from twitchcat.training.silence import silence
 
 STATE = "state"
 TOLERANCE = 1e-4  #: largest difference between the file's numbers and the network's
@@ -52,7 +51,7 @@ def export_onnx(network: Network, spec: NetworkSpec, metadata: ModelMetadata, pa
     _clean(proto)
     onnx.helper.set_model_props(proto, {KEY: metadata.to_json()})
     onnx.checker.check_model(proto, full_check=True)
-    with _new_file(path) as pending:
+    with new_file(path) as pending:
         onnx.save(proto, str(pending))
         return check_parity(still, pending)
 
@@ -110,7 +109,7 @@ def _graph(network: Network, spec: NetworkSpec) -> onnx.ModelProto:
     if bool(state.any()):
         raise ValueError("a state begins with zeros: those who run the file know no other beginning")
     batch, length = torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC
-    with _silence():
+    with silence("torch.onnx", "torch.export", "torch.fx"):
         program = torch.onnx.export(
             network,
             (frames, state),
@@ -143,7 +142,7 @@ def _clean(proto: onnx.ModelProto) -> None:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[Path]:
+def new_file(path: Path) -> Iterator[Path]:
     """Give the name of a file beside `path` that takes its place if all goes well, and is gone otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -155,19 +154,3 @@ def _new_file(path: Path) -> Iterator[Path]:
         pending.replace(path)
     finally:
         pending.unlink(missing_ok=True)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the exporter's notes on its own insides to itself; what fails is raised."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx")]
-    levels = [one.level for one in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for one in loggers:
-            one.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for one, level in zip(loggers, levels, strict=True):
-                one.setLevel(level)
