@@ -84,7 +84,7 @@ def score(
     drawn, groups = _draw_classes(labels, predicted, channels, draws=draws, seed=seed)
     return Scores(
         accuracy=interval(accuracy(labels, predicted), drawn.accuracy, groups=groups),
-        macro_f1=interval(macro_f1(labels, predicted), drawn.macro_f1, groups=groups),
+        macro_f1=_centred(macro_f1(labels, predicted), drawn.macro_f1, groups=groups),
         samples=len(labels),
         channels=groups,
     )
@@ -150,7 +150,7 @@ def calibration_error(
     times = resample(count, draws=draws, seed=seed)
     samples, confidence, right = (times @ one for one in sums)
     drawn = np.abs(confidence - right).sum(axis=1) / samples.sum(axis=1)
-    return interval(expected_calibration_error(labels, probabilities), drawn, groups=count)
+    return _centred(expected_calibration_error(labels, probabilities), drawn, groups=count)
 
 
 def auroc(
@@ -190,6 +190,16 @@ def interval(value: float, drawn: NDArray[np.float64], *, groups: int) -> Interv
         return Interval(value)
     low, high = np.quantile(said, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
+
+
+def _centred(value: float, drawn: NDArray[np.float64], *, groups: int) -> Interval:
+    """Give the interval of a share that comes out lower, or higher, in almost every draw than in the whole.
+
+    In a draw some classes are frequent and some rare, which costs precision, and bins hold fewer channels,
+    whose errors cancel less. So the draws are shifted to have the measured value as their median.
+    """
+    shift = value - np.nanmedian(drawn)
+    return interval(value, np.clip(drawn + shift, 0, 1), groups=groups)
 
 
 def _draw_classes(

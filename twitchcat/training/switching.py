@@ -24,6 +24,7 @@ class SwitchDelay:
     """Delays over many splices, in frames of the new capture."""
 
     splices: int  #: tried
+    watched: int  #: frames of the new capture in each; one that needs more has not followed
     settled: int  #: of them, those whose verdict was right just before the switch: the ones that count
     followed: int  #: of the settled, those whose verdict was right at the end
     median: float | None  #: of those that followed
@@ -95,6 +96,7 @@ def summarize(said: Sequence[Labels], joined: Sequence[Splice]) -> SwitchDelay:
     followed = [one for one in delays if one is not None]
     return SwitchDelay(
         splices=len(joined),
+        watched=len(joined[0].frames) - joined[0].before if joined else 0,
         settled=len(settled),
         followed=len(followed),
         median=float(np.median(followed)) if followed else None,
