@@ -16,7 +16,7 @@ from twitchcat.errors import ModelError
 from twitchcat.recognition.metadata import KEY
 from twitchcat.recognition.model import EMBEDDINGS, FRAMES, RecognitionModel
 from twitchcat.recognition.providers import CPU
-from twitchcat.recognition.timing import ms_per_frame
+from twitchcat.training.cost import measure
 from twitchcat.training.export import new_file
 from twitchcat.training.silence import silence
 
@@ -146,9 +146,10 @@ def _measure(path: Path, clips: Sequence[Clip], labels: Sequence[int]) -> Measur
         frames_right += int((logits.argmax(axis=-1) == label).sum())
         frames += len(clip)
         sequences_right += int(logits.mean(axis=0).argmax() == label)
+    cost = measure(path)
     return Measured(
-        bytes=path.stat().st_size,
-        ms_per_frame=ms_per_frame(path),
+        bytes=cost.file_bytes,
+        ms_per_frame=cost.ms_per_frame,
         frame_accuracy=frames_right / frames,
         sequence_accuracy=sequences_right / len(clips),
     )
