@@ -51,6 +51,11 @@ class Rejection:
     unknown_samples: int
     refusal: Refusal | None  #: by the threshold in the model file; None: it has none for this score
 
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the unknown are categories of the dataset that the model was not trained on."""
+        return self.unknown == LEFT_OUT
+
 
 def rejected(
     name: str, unit: str, known: Samples, unknown: Samples, metadata: ModelMetadata

@@ -119,7 +119,7 @@ def score_split(
     if not (labels >= 0).any():
         raise ConfigError(f"no frame of the {split} split is of a category that the model knows")
     channels = np.array([frame.channel for frame in frames])
-    runs = _runs(frames)
+    runs = runs_of(frames)
     lengths = sorted({*WINDOWS, metadata.window})
     places = {length: windows(runs, length) for length in lengths}
     joined = _splices(labels, runs, window=metadata.window, seed=seed)
@@ -210,7 +210,7 @@ def _measure_any(samples: Samples, temperature: float) -> Measured | None:
     return measure(samples, temperature) if len(samples) else None
 
 
-def _runs(frames: Sequence[SnapshotFrame]) -> NDArray[np.int64]:
+def runs_of(frames: Sequence[SnapshotFrame]) -> NDArray[np.int64]:
     """Number the stretches of frames of one capture and one category: (N,)."""
     keys = [(frame.capture_id, frame.category_id) for frame in frames]
     new = [place > 0 and key != keys[place - 1] for place, key in enumerate(keys)]
