@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ FORMAT_VERSION = 1
 def headline(evaluation: Evaluation) -> dict[str, float | int | str]:
     """The numbers a model is known by: for the metrics of its metadata. Shares are of 1.
 
-    Windows are of the model's own length, by the mean over their frames. What could not be measured is absent.
+    Windows are of the model's own length, by the mean over their frames. What was not measured is absent.
     """
     window = window_of(evaluation)
     found: dict[str, float | int | str | None] = {
@@ -50,9 +51,9 @@ def window_of(evaluation: Evaluation) -> Measured | None:
 
 
 def best_rejection(evaluation: Evaluation) -> Rejection | None:
-    """How left-out categories are told by the largest logit, which the recognizer goes by, of windows if any."""
-    by_logit = [one for one in evaluation.rejections if one.score == "max_logit"]
-    return max(by_logit, key=lambda one: (one.is_left_out, one.unit == "window"), default=None)
+    """How left-out categories are told apart as the recognizer does: by the largest logit, of windows if any."""
+    found = [one for one in evaluation.rejections if one.is_left_out and one.score == "max_logit"]
+    return max(found, key=lambda one: one.unit == "window", default=None)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -92,6 +93,6 @@ def _plain(value: Any) -> Any:
             return {str(name): _plain(one) for name, one in value.items()}
         case list() | tuple():
             return [_plain(one) for one in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     return value
