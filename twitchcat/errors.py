@@ -8,7 +8,8 @@ TwitchcatError
 │   ├── AdsOnly             ads only
 │   ├── Geoblocked          geoblocked
 │   ├── SubscriberOnly      subscriber only
-│   └── SegmentUnreadable   one segment gave no picture; the next may
+│   ├── SegmentUnreadable   one segment gave no picture; the next may
+│   └── FileUnreadable      a local file gave no picture
 ├── ModelError              the model is missing or refused
 ├── StoreError              the database or the image store could not be used
 │   ├── RevisionMismatch    the database stands at another revision
@@ -82,6 +83,12 @@ class SegmentUnreadable(StreamUnreadable):
     """A segment gave no picture: broken, truncated, expired or not a video."""
 
     reason = "segment unreadable"
+
+
+class FileUnreadable(StreamUnreadable):
+    """A file gave no picture: missing, broken, or neither video nor image."""
+
+    reason = "file unreadable"
 
 
 class ModelError(TwitchcatError):

@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from twitchcat.cli.dataset_import import import_
+from twitchcat.cli.dataset_split import split
 from twitchcat.cli.errors import cli_errors
 
 app = typer.Typer(no_args_is_help=True, help="See the dataset and keep it in order.")
+app.command("import")(import_)
+app.command("split")(split)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")]

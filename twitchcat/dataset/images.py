@@ -38,7 +38,7 @@ class ImageStore:
 
         Raises DiskFull or StoreError; then none of the images that were not there before has its name.
         """
-        stored = [_describe(data) for data in images]
+        stored = [describe(data) for data in images]
         with self._errors(), ExitStack() as stack:
             pending = self.root / _PENDING
             pending.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,8 @@ class _StoreErrors:
         raise StoreError(f"image store {self._root}: {error.strerror or error}") from error
 
 
-def _describe(data: bytes) -> StoredImage:
+def describe(data: bytes) -> StoredImage:
+    """What the store would call an image of these bytes."""
     digest = hashlib.sha256(data).hexdigest()
     return StoredImage(path=f"{digest[:2]}/{digest}.jpg", sha256=digest, bytes=len(data))
 

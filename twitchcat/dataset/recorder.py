@@ -65,10 +65,12 @@ class Recorder:
         *,
         variant: str | None,
         after: Category | None,
+        imported: bool = False,
     ) -> Recorded:
         """Store a visit, its frames and its images, or nothing of it.
 
-        A moment of the channel that is stored already is left out. Raises StoreError, DiskFull.
+        A moment of the channel that is stored already is left out. `imported` says that the category is
+        somebody's word about a file and no declaration: it is noted in `labels`. Raises StoreError, DiskFull.
         """
         order, stream = report.order, report.order.stream
         before = report.category
@@ -99,6 +101,8 @@ class Recorder:
             ).scalar_one()
             if not frames or before is None:
                 return Recorded(frames=0, image_bytes=0)
+            if imported:
+                _save_label(connection, order.channel, before, report)
             split_of = _split_of(connection, order.channel.id)
             rows = [
                 {
@@ -146,6 +150,19 @@ def save_categories(connection: Connection, categories: Iterable[Category]) -> N
                 | (stored.name != added.excluded.name),
             )
         )
+
+
+def _save_label(connection: Connection, channel: Channel, category: Category, report: VisitReport) -> None:
+    connection.execute(
+        insert(schema.Label).values(
+            channel_id=channel.id,
+            started_at=report.started_at,
+            ended_at=report.finished_at,
+            label=category.name,
+            category_id=category.id,
+            source="imported",
+        )
+    )
 
 
 def _split_of(connection: Connection, channel_id: str) -> Callable[[datetime], str | None]:
