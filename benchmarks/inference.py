@@ -3,8 +3,8 @@
     python benchmarks/inference.py [--json] [--repeats N] MODEL.onnx
 
 Torch runs the network of the metadata's backbone and head, built anew: its weights are random, which costs
-the same. Both get the same random frames; their runs alternate, so that a busy machine disturbs both alike. The
-times are CPU time, all threads counted (there is one): the median of the runs, and the fastest.
+the same. Both get the same random frames; their runs alternate, so that a busy machine disturbs both alike.
+The times are CPU time, all threads counted (there is one): the median of the runs, and the fastest.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def network_of(metadata: ModelMetadata, state: int, embedding: int) -> Network:
         input_width=metadata.input_width,
         fit=metadata.fit,
         embedding=embedding,
-        # Its state tells the width of an LSTM; that of another head is the default, and costs next to nothing.
+        # Its state tells the width of an LSTM; another head's is the default, and costs next to nothing.
         **({"hidden": (state - 1) // 2} if metadata.head == "lstm" else {}),
     )
     return build(spec, weights=False).eval()

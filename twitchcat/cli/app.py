@@ -8,6 +8,7 @@ import typer
 from twitchcat.cli import config as config_commands
 from twitchcat.cli import dataset as dataset_commands
 from twitchcat.cli import db as db_commands
+from twitchcat.cli import models as models_commands
 from twitchcat.cli.collect import collect
 from twitchcat.cli.demo import demo
 from twitchcat.cli.doctor import doctor
@@ -24,6 +25,7 @@ app = typer.Typer(
 
 app.command("collect")(collect)
 app.add_typer(dataset_commands.app, name="dataset")
+app.add_typer(models_commands.app, name="models")
 app.add_typer(db_commands.app, name="db")
 app.command("station")(station)
 app.command("demo")(demo)

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,8 +27,9 @@ from twitchcat.recognition.model import RecognitionModel
 from twitchcat.twitch.entities import Category
 
 CARD, REPORT, SNAPSHOT = "card.md", "report.html", "snapshot.jsonl.gz"
-#: What promotion compares: the share of windows of the test split that are named right, 0..1.
-WINDOW_ACCURACY = "window_accuracy"
+#: What promotion compares, the first that both models have: the share of the test split's windows, or frames,
+#: that are named right, 0..1.
+COMPARED = ("window_accuracy", "frame_accuracy")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TAKEN = {"current", "history.jsonl"}  # by files of the folder
@@ -53,12 +54,6 @@ class ModelEntry:
         """Where its card, report and snapshot are."""
         return self.file.parent
 
-    @property
-    def window_accuracy(self) -> float | None:
-        """Share of the windows of its own test split that it names right; None: not measured."""
-        found = self.metrics.get(WINDOW_ACCURACY)
-        return float(found) if isinstance(found, int | float) else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
@@ -72,12 +67,13 @@ class Promotion:
 def register(database: Database, data_dir: Path, run: Path, *, name: str | None = None) -> ModelEntry:
     """Copy a run folder's model, card, report and snapshot into the models folder, then write its row.
 
-    The same file twice is one model: the entry that is there is returned. Without `name` it is named after
+    `run` may also be a model file, which is then copied alone. The same file twice is one model: the entry that is there is returned. Without `name` it is named after
     day, backbone and head. Raises ModelError for a model that cannot be used, ConfigError for a name that
     cannot be or is taken, StoreError.
     """
-    metadata = RecognitionModel.load(run / FILE).metadata
-    digest = _sha256(run / FILE)
+    file = run / FILE if run.is_dir() else run
+    metadata = RecognitionModel.load(file).metadata
+    digest = _sha256(file)
     with database.begin() as connection:
         _lock(connection)
         for entry in _entries(connection, data_dir):
@@ -86,7 +82,7 @@ def register(database: Database, data_dir: Path, run: Path, *, name: str | None 
         # A folder without a row is a registration cut short, or another database's: it is left alone.
         names = set(connection.execute(select(schema.Model.name)).scalars()) | _folders(data_dir)
         chosen = _free_name(metadata, names) if name is None else _checked_name(name, names)
-        folder = _store(run, models_folder(data_dir), chosen)
+        folder = _store(file, models_folder(data_dir), chosen, alone=not run.is_dir())
         try:
             _write_row(connection, chosen, digest, metadata)
         except BaseException:
@@ -117,20 +113,21 @@ def promote(
     name: str,
     *,
     force: bool = False,
-    current_accuracy: float | None = None,
+    current_metrics: Mapping[str, Any] | None = None,
 ) -> Promotion:
     """Take a registered model into use, unless it is worse than the one in use.
 
-    Worse: of the windows of the same test split it names fewer right. The split is the same if both models'
-    snapshots hold the same test pictures with the same labels, whatever they trained on. Numbers of different
-    splits say nothing about each other: then the model comes into use, and the reason says that nothing was
-    compared, unless `current_accuracy` says how the one in use fares on the new model's split.
+    Worse: of the windows of the same test split it names fewer right (of the frames, where captures are
+    shorter than windows). The split is the same if both snapshots hold the same test pictures with the same labels,
+    whatever the models trained on. Numbers of different splits say nothing about each other: then the model
+    comes into use, and the reason says that nothing was compared, unless `current_metrics` are those of the
+    model in use on the new model's split.
     Raises ModelError if there is no such model or its file is missing or altered, StoreError.
     """
     entry = find_model(database, data_dir, name)
     _check_intact(entry)
     before = current_name(data_dir)
-    reason, worse = _compare(database, data_dir, entry, before, current_accuracy)
+    reason, worse = _compare(database, data_dir, entry, before, current_metrics)
     if worse and not force:
         return Promotion(promoted=False, reason=reason, before=before)
     _use(database, data_dir, name, action="use")
@@ -150,22 +147,27 @@ def roll_back(database: Database, data_dir: Path) -> str | None:
 
 
 def _compare(
-    database: Database, data_dir: Path, entry: ModelEntry, before: str | None, measured: float | None
+    database: Database,
+    data_dir: Path,
+    entry: ModelEntry,
+    before: str | None,
+    measured: Mapping[str, Any] | None,
 ) -> tuple[str, bool]:
     """Say how a model compares with the one in use, and whether it is worse."""
     if before == entry.name:
         return "it is in use already", False
-    old, new = measured, entry.window_accuracy
-    if old is None and before is not None:
+    if measured is None and before is not None:
         current = find_model(database, data_dir, before)
         if not same_test_split(entry.folder / SNAPSHOT, current.folder / SNAPSHOT):
             return f"not compared with {before}: their test splits differ", False
-        old = current.window_accuracy
+        measured = current.metrics
     shown = before or "the packaged model"
-    if old is None or new is None:
-        return f"not compared with {shown}: there are no numbers of one test split", False
-    told = f"{new:.1%} of the test windows right, {shown} {old:.1%}"
-    return told, new < old
+    for name in COMPARED:
+        new, old = entry.metrics.get(name), (measured or {}).get(name)
+        if isinstance(new, int | float) and isinstance(old, int | float):
+            what = name.removesuffix("_accuracy") + "s"
+            return f"{new:.1%} of the test {what} right, {shown} {old:.1%}", new < old
+    return f"not compared with {shown}: there are no numbers of one test split", False
 
 
 def same_test_split(one: Path, other: Path) -> bool:
@@ -229,16 +231,19 @@ def _write_row(connection: Connection, name: str, sha256: str, metadata: ModelMe
     )
 
 
-def _store(run: Path, models: Path, name: str) -> Path:
+def _store(model: Path, models: Path, name: str, *, alone: bool) -> Path:
     """Copy what belongs to a model durably; its folder is whole or not there. Raises ModelError."""
     folder = models / name
     try:
         models.mkdir(parents=True, exist_ok=True)
         pending = Path(tempfile.mkdtemp(dir=models, prefix=".pending-"))
         try:
-            for file in (FILE, CARD, REPORT, SNAPSHOT):
-                with suppress(FileNotFoundError):
-                    shutil.copyfile(run / file, pending / file)
+            files = {FILE: model} | {
+                name: model.parent / name for name in (CARD, REPORT, SNAPSHOT) if not alone
+            }
+            for file, source in files.items():
+                if source.is_file():
+                    shutil.copyfile(source, pending / file)
                     _sync(pending / file)
             _sync(pending)
             pending.chmod(0o755)

@@ -56,6 +56,14 @@ def export_onnx(network: Network, spec: NetworkSpec, metadata: ModelMetadata, pa
         return check_parity(still, pending)
 
 
+def write_metadata(path: Path, metadata: ModelMetadata) -> None:
+    """Give a model file other metadata, as those of its evaluation; the rest stays. Raises OSError."""
+    proto = onnx.load(str(path))
+    onnx.helper.set_model_props(proto, {KEY: metadata.to_json()})
+    with new_file(path) as pending:
+        onnx.save(proto, str(pending))
+
+
 def check_parity(
     network: Network, path: Path, *, random_shapes: int = 3, seed: int = 0, tolerance: float = TOLERANCE
 ) -> Parity:

@@ -1,7 +1,7 @@
 """A model file whose backbone computes in eight bits: smaller, faster, and refused if it is much worse."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from twitchcat.recognition.metadata import KEY
 from twitchcat.recognition.model import EMBEDDINGS, FRAMES, RecognitionModel
 from twitchcat.recognition.providers import CPU
 from twitchcat.training.cost import measure
-from twitchcat.training.export import new_file
+from twitchcat.training.export import new_file, write_metadata
 from twitchcat.training.silence import silence
 
 MAX_LOSS = 0.01  #: of accuracy, of frames or of sequences
@@ -81,7 +81,9 @@ def quantize_int8(
                 f"eight bits lose {result.loss:.1%} of accuracy on {len(clips)} sequences, and"
                 f" {max_loss:.1%} is allowed: nothing was written"
             )
-        _note(pending, {"int8": result.as_dict()})
+        about = RecognitionModel.load(pending, providers=[CPU]).metadata
+        metrics = {**about.metrics, "int8": result.as_dict()}
+        write_metadata(pending, about.model_copy(update={"metrics": metrics}))
     return result
 
 
@@ -153,12 +155,3 @@ def _measure(path: Path, clips: Sequence[Clip], labels: Sequence[int]) -> Measur
         frame_accuracy=frames_right / frames,
         sequence_accuracy=sequences_right / len(clips),
     )
-
-
-def _note(path: Path, metrics: Mapping[str, Any]) -> None:
-    """Add to the metrics in a file's metadata."""
-    about = RecognitionModel.load(path, providers=[CPU]).metadata
-    about = about.model_copy(update={"metrics": {**about.metrics, **metrics}})
-    proto = onnx.load(str(path))
-    onnx.helper.set_model_props(proto, {KEY: about.to_json()})
-    onnx.save(proto, str(path))
