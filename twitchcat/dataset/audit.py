@@ -13,6 +13,7 @@ from twitchcat.dataset.database import Database
 from twitchcat.dataset.deal import SPLITS
 from twitchcat.dataset.locks import lock_images_for_removal
 from twitchcat.dataset.snapshot import Split
+from twitchcat.errors import ConfigError
 
 #: Bits of 64 by which the hashes of one picture differ after scaling and another JPEG compression.
 NEAR_BITS = 3
@@ -66,7 +67,7 @@ def audit(
 
     Hashes that differ in at most `bits` of 64, or embeddings whose cosine is at least `cosine`, are the same
     picture. With `drop`, these frames of the later split are in no split any more; they stay in the dataset.
-    Raises StoreError.
+    Raises ConfigError if no frame has a split, StoreError.
     """
     with database.begin(read_only=True) as connection:
         encoders = tuple(
@@ -80,6 +81,8 @@ def audit(
         )
     hashes = _read_hashes(database)
     compared = sum(len(group.ids) for group in hashes.values())
+    if not compared:
+        raise ConfigError("no frame has a split yet: run twitchcat dataset split")
     steps, done = 2 * (1 + len(encoders)), 0
     found: dict[int, tuple[int, int | None, float | None, str | None]] = {}
     for encoder in (None, *encoders):

@@ -13,6 +13,7 @@ from twitchcat.config import Settings
 from twitchcat.dataset.collector import Collector, Observer, Summary
 from twitchcat.dataset.database import Database, open_database
 from twitchcat.dataset.images import ImageStore
+from twitchcat.dataset.importing.categories import adopt
 from twitchcat.dataset.locks import ChannelClaims
 from twitchcat.dataset.plan import CategoryPlan, CategoryState, LoginPlan, Plan, is_permitted
 from twitchcat.dataset.pool import LocalPool
@@ -101,6 +102,7 @@ def _plan(settings: Settings, request: CollectRequest, helix: HelixClient, datab
     categories = _categories(settings, request, helix)
     with database.begin() as connection:
         save_categories(connection, categories)
+        adopt(connection, categories)
     return CategoryPlan(
         [state_of(category) for category in categories],
         partial(helix.live_in, languages=settings.collect.languages, limit=LISTED),

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from twitchcat.dataset.snapshot import Split
 from twitchcat.errors import ConfigError
@@ -78,7 +77,8 @@ def deal(
                 missing[splits[member.login]] -= 1
         for member in group:
             if member.login not in splits:
-                split = next((one for one in _HELD_OUT if missing[one] > 0), SPLITS[0])
+                neediest = max(_HELD_OUT, key=lambda one: missing[one])
+                split = neediest if missing[neediest] > 0 else SPLITS[0]
                 splits[member.login] = split
                 missing[split] -= 1
     _mend(splits, by_category, wanted, fixed=given.keys())
@@ -121,16 +121,15 @@ def _mend(
 
     def step(category: str) -> bool:
         group = [member for member in by_category[category] if member.login not in kept]
-        return any(
-            improved([member], [split])
-            for member in group
-            for split in SPLITS
-            if splits[member.login] != split
-        ) or any(
-            improved([one, other], [splits[other.login], splits[one.login]])
-            for one, other in combinations(group, 2)
-            if splits[one.login] != splits[other.login]
-        )
+        for member in group:
+            if any(improved([member], [split]) for split in SPLITS if split != splits[member.login]):
+                return True
+        for member in group:
+            for other in (one for shared in sorted(member.categories) for one in by_category[shared]):
+                mine, theirs = splits[member.login], splits[other.login]
+                if other.login not in kept and mine != theirs and improved([member, other], [theirs, mine]):
+                    return True
+        return False
 
     for category in sorted(by_category):
         while empty([category]) and step(category):

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from twitchcat.config import RetentionSettings
 from twitchcat.dataset import schema
 from twitchcat.dataset.database import Database
 from twitchcat.dataset.images import ImageStore
+from twitchcat.dataset.importing.categories import LOCAL
 from twitchcat.dataset.locks import lock_images_for_removal
 from twitchcat.dataset.removal import remove_frames, remove_unnamed
 from twitchcat.errors import StoreError
@@ -64,8 +65,12 @@ def _expire(
 ) -> None:
     if retention.max_age is None:
         return
-    frame = schema.Frame
-    expired = frame.captured_at < datetime.now(UTC) - retention.max_age
+    frame, capture = schema.Frame, schema.Capture
+    # Imported files are the operator's own, and most of their times are made up.
+    imported = select(capture.id).where(capture.broadcast_id.startswith(LOCAL, autoescape=True))
+    expired = and_(
+        frame.captured_at < datetime.now(UTC) - retention.max_age, frame.capture_id.not_in(imported)
+    )
     with database.begin() as connection:
         report.expired = len(connection.execute(select(frame.id).where(expired)).all())
     if not dry_run and report.expired:
