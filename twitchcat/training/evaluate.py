@@ -45,7 +45,8 @@ def find_subject(path: Path, *, snapshot: Path | None = None) -> Subject:
     """Find the model file and the snapshot of a run folder, a model's folder or a model file.
 
     `snapshot` names another one than that beside the model. It is taken if the model cannot have learned from
-    its test channels: it was trained on none, or on one that is there to compare. Raises ModelError, ConfigError.
+    its test channels: it was trained on none, or on one that is there to compare. Raises ModelError,
+    ConfigError.
     """
     file = path / FILE if path.is_dir() else path
     metadata = RecognitionModel.load(file).metadata

@@ -1,4 +1,4 @@
-"""An evaluation as JSON, and its few numbers that a model file carries."""
+"""An evaluation as JSON, and the verdicts in it that matter most."""
 
 import math
 from collections.abc import Mapping
@@ -13,37 +13,6 @@ from twitchcat.training.scoring import Evaluation, Measured
 FORMAT_VERSION = 1
 
 
-def headline(evaluation: Evaluation) -> dict[str, float | int | str]:
-    """The numbers a model is known by: for the metrics of its metadata. Shares are of 1.
-
-    Windows are of the model's own length, by the mean over their frames. What was not measured is absent.
-    """
-    window = window_of(evaluation)
-    found: dict[str, float | int | str | None] = {
-        "split": evaluation.split,
-        "frames": evaluation.frame.scores.samples,
-        "channels": evaluation.frame.scores.channels,
-        "frame_accuracy": evaluation.frame.scores.accuracy.value,
-        "frame_macro_f1": evaluation.frame.scores.macro_f1.value,
-        "frame_ece": evaluation.frame.ece_after.value,
-    }
-    if window is not None:
-        accuracy = window.scores.accuracy
-        found |= {
-            "windows": window.scores.samples,
-            "window_accuracy": accuracy.value,
-            "window_accuracy_low": accuracy.low,
-            "window_accuracy_high": accuracy.high,
-            "window_macro_f1": window.scores.macro_f1.value,
-            "window_ece": window.ece_after.value,
-        }
-    if (unknown := best_rejection(evaluation)) is not None:
-        found |= {"unknown_auroc": unknown.auroc.value, "unknown_fpr95": unknown.fpr95}
-    if evaluation.cost is not None:
-        found["ms_per_frame"] = evaluation.cost.ms_per_frame
-    return {name: value for name, value in found.items() if value is not None}
-
-
 def window_of(evaluation: Evaluation) -> Measured | None:
     """The verdicts as the recognizer makes them; None where no capture is that long."""
     length = evaluation.metadata.window
@@ -51,7 +20,7 @@ def window_of(evaluation: Evaluation) -> Measured | None:
 
 
 def best_rejection(evaluation: Evaluation) -> Rejection | None:
-    """How left-out categories are told apart as the recognizer does: by the largest logit, of windows if any."""
+    """How left-out categories are told apart as the recognizer does: by the largest logit, of windows."""
     found = [one for one in evaluation.rejections if one.is_left_out and one.score == "max_logit"]
     return max(found, key=lambda one: one.unit == "window", default=None)
 
@@ -63,7 +32,6 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "split": evaluation.split,
         "fingerprint": evaluation.fingerprint,
-        "headline": headline(evaluation),
         "model": metadata.model_dump(mode="json", exclude={"metrics"}),
         "captures": evaluation.captures,
         "frame": _plain(evaluation.frame),
