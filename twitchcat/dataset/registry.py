@@ -21,7 +21,7 @@ from twitchcat.dataset import schema
 from twitchcat.dataset.database import Database
 from twitchcat.dataset.snapshot import Snapshot
 from twitchcat.errors import ConfigError, ModelError
-from twitchcat.recognition.current import FILE, current_name, models_folder, previous, set_current
+from twitchcat.recognition.current import FILE, PACKAGED, current_name, models_folder, previous, set_current
 from twitchcat.recognition.metadata import ModelMetadata
 from twitchcat.recognition.model import RecognitionModel
 from twitchcat.twitch.entities import Category
@@ -67,9 +67,9 @@ class Promotion:
 def register(database: Database, data_dir: Path, run: Path, *, name: str | None = None) -> ModelEntry:
     """Copy a run folder's model, card, report and snapshot into the models folder, then write its row.
 
-    `run` may also be a model file, which is then copied alone. The same file twice is one model: the entry that is there is returned. Without `name` it is named after
-    day, backbone and head. Raises ModelError for a model that cannot be used, ConfigError for a name that
-    cannot be or is taken, StoreError.
+    `run` may also be a model file. The same file twice is one model: the entry that is there is returned.
+    Without `name` it is named after day, backbone and head.
+    Raises ModelError if it cannot be used, ConfigError for a name that cannot be or is taken, StoreError.
     """
     file = run / FILE if run.is_dir() else run
     metadata = RecognitionModel.load(file).metadata
@@ -82,7 +82,7 @@ def register(database: Database, data_dir: Path, run: Path, *, name: str | None 
         # A folder without a row is a registration cut short, or another database's: it is left alone.
         names = set(connection.execute(select(schema.Model.name)).scalars()) | _folders(data_dir)
         chosen = _free_name(metadata, names) if name is None else _checked_name(name, names)
-        folder = _store(file, models_folder(data_dir), chosen, alone=not run.is_dir())
+        folder = _store(file, models_folder(data_dir), chosen)
         try:
             _write_row(connection, chosen, digest, metadata)
         except BaseException:
@@ -118,10 +118,10 @@ def promote(
     """Take a registered model into use, unless it is worse than the one in use.
 
     Worse: of the windows of the same test split it names fewer right (of the frames, where captures are
-    shorter than windows). The split is the same if both snapshots hold the same test pictures with the same labels,
-    whatever the models trained on. Numbers of different splits say nothing about each other: then the model
-    comes into use, and the reason says that nothing was compared, unless `current_metrics` are those of the
-    model in use on the new model's split.
+    shorter than windows). The split is the same if both snapshots hold the same test pictures with the same
+    labels, whatever the models trained on. Numbers of different splits say nothing about each other: then the
+    model comes into use, and the reason says that nothing was compared, unless `current_metrics` are those of
+    the model in use on the new model's split.
     Raises ModelError if there is no such model or its file is missing or altered, StoreError.
     """
     entry = find_model(database, data_dir, name)
@@ -161,6 +161,8 @@ def _compare(
         if not same_test_split(entry.folder / SNAPSHOT, current.folder / SNAPSHOT):
             return f"not compared with {before}: their test splits differ", False
         measured = current.metrics
+    if before is None and not PACKAGED.is_file():
+        return "the first", False
     shown = before or "the packaged model"
     for name in COMPARED:
         new, old = entry.metrics.get(name), (measured or {}).get(name)
@@ -231,16 +233,16 @@ def _write_row(connection: Connection, name: str, sha256: str, metadata: ModelMe
     )
 
 
-def _store(model: Path, models: Path, name: str, *, alone: bool) -> Path:
+def _store(model: Path, models: Path, name: str) -> Path:
     """Copy what belongs to a model durably; its folder is whole or not there. Raises ModelError."""
     folder = models / name
     try:
         models.mkdir(parents=True, exist_ok=True)
         pending = Path(tempfile.mkdtemp(dir=models, prefix=".pending-"))
         try:
-            files = {FILE: model} | {
-                name: model.parent / name for name in (CARD, REPORT, SNAPSHOT) if not alone
-            }
+            # What lies beside a file of another name need not belong to it.
+            more = (CARD, REPORT, SNAPSHOT) if model.name == FILE else ()
+            files = {FILE: model} | {name: model.parent / name for name in more}
             for file, source in files.items():
                 if source.is_file():
                     shutil.copyfile(source, pending / file)
