@@ -57,18 +57,19 @@ class Backbone(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Two 3×3 convolutions around which the input passes. Source: ResNet, He et al. 2016, arXiv:1512.03385."""
+    """Two convolutions around which the input passes. Source: ResNet, He et al. 2016, arXiv:1512.03385."""
 
     def __init__(self, channels_in: int, channels: int, *, stride: int) -> None:
         super().__init__()
+        last = nn.BatchNorm2d(channels)
+        nn.init.zeros_(last.weight)  # each block starts as the identity: training is steadier
         self.body = nn.Sequential(
             nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
+            last,
         )
-        nn.init.zeros_(self.body[-1].weight)  # each block starts as the identity: training is steadier
         self.around: nn.Module = nn.Identity()
         if stride > 1 or channels_in != channels:
             pool = nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity()
@@ -134,8 +135,8 @@ class SmallNet(Backbone):
 class ForerunnerNet(Backbone):
     """The net of an earlier classifier of streams, for comparison: four convolutions and a dense layer.
 
-    Convolutions of 128, 64, 32 and 16 channels, 3×3 without padding, each halved by its maxima; a dense layer
-    of 256; dropout of one half; input 240 by 240, only rescaled to 0..1.
+    Convolutions of 128, 64, 32 and 16 channels, 3 by 3 without padding, each halved by its maxima; a
+    dense layer of 256; dropout of one half; input 240 by 240, only rescaled to 0..1.
     """
 
     def __init__(self, height: int, width: int) -> None:
@@ -167,23 +168,23 @@ class PretrainedNet(Backbone):
 
         Raises ModelError where it cannot be had.
         """
-        import transformers
+        import transformers  # noqa: PLC0415 - takes seconds, and nets from scratch need none of it
 
         try:
             config = transformers.AutoConfig.from_pretrained(source)
             kind = _tower(config.model_type)
             if weights:
                 model = kind.from_pretrained(source)
+            elif kind is transformers.AutoModel:
+                model = kind.from_config(config)  # type: ignore[no-untyped-call]  # transformers has no types there
             else:
-                # a config of both towers holds the image tower's
-                inner = config.vision_config if kind is not transformers.AutoModel else config
-                model = kind.from_config(inner) if kind is transformers.AutoModel else kind(inner)
+                model = kind(config.vision_config)  # of both towers, the image's
             mean, std = _normalisation(source)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"the backbone {source!r} could not be loaded: {_first_line(error)}\n"
-                "Name a model of the Hugging Face hub (it must be reachable, or in the cache already), a local"
-                f" folder that holds one, or one of {', '.join(PRESETS)}; `small` needs no weights from outside."
+                "Name a model of the Hugging Face hub (reachable, or in its cache already), a local folder"
+                f" that holds one, or one of {', '.join(PRESETS)}. `small` needs no weights from outside."
             ) from error
         super().__init__(mean, std)
         self.model = model
@@ -223,7 +224,7 @@ def from_scratch(name: str) -> bool:
 
 def _tower(model_type: str) -> Any:
     """The class that loads the image side of a model."""
-    import transformers
+    import transformers  # noqa: PLC0415 - see above
 
     towers = {
         "clip": transformers.CLIPVisionModelWithProjection,
@@ -235,7 +236,7 @@ def _tower(model_type: str) -> Any:
 
 def _normalisation(source: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The mean and deviation a model was trained with; ImageNet's where it says nothing."""
-    from transformers.utils.hub import cached_file
+    from transformers.utils.hub import cached_file  # noqa: PLC0415 - see above
 
     path = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
     if path is None:

@@ -17,7 +17,7 @@ class Head(nn.Module):
     state_size: int
 
     def forward(self, embeddings: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Take (B, T, D) float32 in time order and the (B, S) state; return (B, T, C) logits and the new state."""
+        """Take (B, T, D) float32 in time order and the (B, S) state; return (B, T, C) and the new state."""
         raise NotImplementedError
 
 
