@@ -12,6 +12,7 @@ from twitchcat.cli import models as models_commands
 from twitchcat.cli.collect import collect
 from twitchcat.cli.demo import demo
 from twitchcat.cli.doctor import doctor
+from twitchcat.cli.evaluate import evaluate
 from twitchcat.cli.station import station
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command("collect")(collect)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(models_commands.app, name="models")
 app.add_typer(db_commands.app, name="db")
+app.command("evaluate")(evaluate)
 app.command("station")(station)
 app.command("demo")(demo)
 app.command("doctor")(doctor)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from twitchcat.training.crossval import WINDOW, CrossValidation
 from twitchcat.training.rejection import Rejection
 from twitchcat.training.scoring import Evaluation, Measured
 
@@ -48,6 +49,12 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "worst_frames": _plain(evaluation.worst),
         "cost": _plain(evaluation.cost),
     }
+
+
+def comparison_as_json(found: CrossValidation) -> dict[str, Any]:
+    """A cross-validation as values that JSON has."""
+    plain: dict[str, Any] = _plain(found)
+    return {"format_version": FORMAT_VERSION, "window": WINDOW} | plain
 
 
 def _plain(value: Any) -> Any:
