@@ -14,6 +14,7 @@ from twitchcat.cli.demo import demo
 from twitchcat.cli.doctor import doctor
 from twitchcat.cli.evaluate import evaluate
 from twitchcat.cli.station import station
+from twitchcat.cli.train import embed, train
 
 app = typer.Typer(
     name="twitchcat",
@@ -25,7 +26,9 @@ app = typer.Typer(
 )
 
 app.command("collect")(collect)
+dataset_commands.app.command("embed")(embed)
 app.add_typer(dataset_commands.app, name="dataset")
+app.command("train")(train)
 app.add_typer(models_commands.app, name="models")
 app.add_typer(db_commands.app, name="db")
 app.command("evaluate")(evaluate)

@@ -1,5 +1,6 @@
 """From a snapshot to trained networks: pictures, the backbone, embeddings, then a head or several."""
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from twitchcat.training.pictures import load_pictures
 from twitchcat.training.recipe import Recipe
 from twitchcat.training.sequences import tracks_of
 from twitchcat.training.stages import FrameStage, HeadStage, Stage, embed_views
+from twitchcat.twitch.entities import Category
 
 CHECKPOINT = "checkpoint.pt"
 _VIEWS = "views.pt"
@@ -48,7 +50,6 @@ class Fitted:
 
     network: Network  #: on the CPU, in evaluation mode
     spec: NetworkSpec
-    val_logits: NDArray[np.float32]  #: (N, C) of the snapshot's frames of validation, in its order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,18 +85,24 @@ def fit(
     place: Workplace,
     *,
     heads: Sequence[str] = (),
+    classes: Sequence[Category] | None = None,
     observer: Observer,
     stop: Event,
     resume: bool = False,
 ) -> Outcome:
     """Train on the frames of the splits train and val; those of test are not looked at.
 
-    One network for each of `heads` (none: that of `spec`), all over the same backbone. With `resume`, go on
-    from the checkpoint in the folder. Raises ConfigError for a snapshot nothing can be learned from,
-    StoreError for unreadable images, ModelError where a backbone cannot be had, Stopped.
+    One network for each of `heads` (none: that of `spec`), all over the same backbone. `classes` are the
+    categories to tell apart, in the order of the logits (None: all of the snapshot); frames of others are
+    left out. With `resume`, go on from the checkpoint in the folder.
+
+    Raises ConfigError for a snapshot nothing can be learned from, StoreError for unreadable images,
+    ModelError where a backbone cannot be had, Stopped.
     """
-    _check(snapshot, spec)
-    return _Fit(snapshot, spec, recipe, place, observer, stop, resume=resume).run(heads or (spec.head,))
+    chosen = snapshot.classes if classes is None else tuple(classes)
+    _check(snapshot, chosen, spec)
+    run = _Fit(snapshot, [one.id for one in chosen], spec, recipe, place, observer, stop, resume=resume)
+    return run.run(heads or (spec.head,))
 
 
 class _Fit:
@@ -104,6 +111,7 @@ class _Fit:
     def __init__(  # noqa: PLR0917 - made in one place only, right above
         self,
         snapshot: Snapshot,
+        classes: list[str],
         spec: NetworkSpec,
         recipe: Recipe,
         place: Workplace,
@@ -114,8 +122,10 @@ class _Fit:
     ) -> None:
         self.spec, self.recipe, self.place = spec, recipe, place
         self.observer, self.stop = observer, stop
-        classes = [one.id for one in snapshot.classes]
-        self.frames = {split: snapshot.of(split) for split in ("train", "val")}  # type: ignore[arg-type]  # both are splits
+        self.frames = {
+            split: tuple(frame for frame in snapshot.of(split) if frame.category_id in set(classes))
+            for split in ("train", "val")
+        }
         self.tracks = {split: tracks_of(frames, classes) for split, frames in self.frames.items()}
         self.pictures: dict[str, Tensor] = {}
         if not resume:
@@ -141,8 +151,7 @@ class _Fit:
         looks = self._embeddings(base, trained=trains_backbone) if later else {}
         for head in heads:
             if head not in later:
-                logits = self._frame_stage(base).logits(base)
-                fitted[head] = self._fitted(base, head, logits)
+                fitted[head] = self._fitted(base, head)
                 continue
             torch.manual_seed(self.recipe.seed)
             part = build_head(
@@ -164,7 +173,7 @@ class _Fit:
             whole = build(replace(self.spec, head=head), weights=False).to(self.place.device)
             whole.backbone.load_state_dict(base.backbone.state_dict())
             whole.head.load_state_dict(part.state_dict())
-            fitted[head] = self._fitted(whole, head, stage.logits(part))
+            fitted[head] = self._fitted(whole, head)
         (self.place.folder / _VIEWS).unlink(missing_ok=True)
         rows = [Epoch(**row) for stage in self.finished.values() for row in stage["rows"]]
         return Outcome(fitted=fitted, epochs=tuple(rows))
@@ -259,28 +268,19 @@ class _Fit:
         save_checkpoint(kept, dict(looks))
         return looks
 
-    def _fitted(self, network: Network, head: str, logits: Tensor) -> Fitted:
-        return Fitted(
-            network=network.cpu().eval(),
-            spec=replace(self.spec, head=head),
-            val_logits=logits.numpy().astype(np.float32),
-        )
+    def _fitted(self, network: Network, head: str) -> Fitted:
+        whole = copy.deepcopy(network).cpu().eval()  # the backbone is still needed where it is
+        return Fitted(network=whole, spec=replace(self.spec, head=head))
 
 
-def _check(snapshot: Snapshot, spec: NetworkSpec) -> None:
-    if len(snapshot.classes) != spec.classes:
-        raise ConfigError(f"the network has {spec.classes} classes, the snapshot {len(snapshot.classes)}")
-    for split, what in (("train", "learn from"), ("val", "validate on")):
-        if not snapshot.of(split):  # type: ignore[arg-type]  # both are splits
-            raise ConfigError(
-                f"no frame is in the split {split}, so there is nothing to {what}: collect or import more"
-                " channels of each category, then run twitchcat dataset split"
-            )
+def _check(snapshot: Snapshot, classes: Sequence[Category], spec: NetworkSpec) -> None:
+    if len(classes) != spec.classes:
+        raise ValueError(f"the network has {spec.classes} classes, not {len(classes)}")
     learned = {frame.category_id for frame in snapshot.of("train")}
-    if missing := [one.name for one in snapshot.classes if one.id not in learned]:
+    if missing := [one.name for one in classes if one.id not in learned]:
         raise ConfigError(
-            f"no frame of the split train is of {', '.join(missing)}: collect or import more channels of it,"
-            " then run twitchcat dataset split again"
+            f"no channel of the split train shows {', '.join(missing)}: collect or import more channels of"
+            " it, then run twitchcat dataset split"
         )
 
 

@@ -32,8 +32,8 @@ class Epoch:
     epochs: int  #: at most
     train_loss: float
     train_accuracy: float  #: of augmented frames
-    val_loss: float
-    val_accuracy: float  #: of frames, every channel counting as much as another
+    val_loss: float | None  #: None: there is no validation
+    val_accuracy: float | None  #: of frames, every channel counting as much as another
     learning_rate: float  #: at its end
     frames_per_s: float
     elapsed_s: float  #: of the whole training, all stages
@@ -123,8 +123,8 @@ def train_stage(
             epochs=stage.epochs,
             train_loss=totals.loss,
             train_accuracy=totals.accuracy,
-            val_loss=score.loss,
-            val_accuracy=score.accuracy,
+            val_loss=None if score is None else score.loss,
+            val_accuracy=None if score is None else score.accuracy,
             learning_rate=loop.learning_rate,
             frames_per_s=totals.frames_per_s,
             elapsed_s=limits.clock(),
@@ -179,7 +179,7 @@ class _Loop:
         if self.average is not None and (self.done >= min(20, self.total // 4) or self.done == self.total):
             self.average.update_parameters(self.stage.module)
 
-    def validate(self) -> Score:
+    def validate(self) -> Score | None:
         self.evaluated.eval()
         return self.stage.score(self.evaluated)
 
@@ -189,12 +189,16 @@ class _Loop:
         module: nn.Module = self.stage.module if self.average is None else self.average.module
         return module
 
-    def keep_if_best(self, score: Score) -> bool:
-        """Remember the weights if they are better: more frames right, or as many with a lower loss."""
-        found = (round(score.accuracy, 6), -score.loss)
-        if found <= self.best_score:
-            return False
-        self.best_score = found
+    def keep_if_best(self, score: Score | None) -> bool:
+        """Remember the weights if they are better: more frames right, or as many with a lower loss.
+
+        Without validation the latest are the best.
+        """
+        if score is not None:
+            found = (round(score.accuracy, 6), -score.loss)
+            if found <= self.best_score:
+                return False
+            self.best_score = found
         self.best = {name: value.cpu().clone() for name, value in self.evaluated.state_dict().items()}
         return True
 
@@ -277,7 +281,8 @@ def _ended(rows: list[Epoch], recipe: Recipe) -> bool:
     """Whether an epoch that is done was the last: the target is reached, or nothing has become better."""
     if not rows:
         return False
-    if recipe.target_accuracy is not None and rows[-1].val_accuracy >= recipe.target_accuracy:
+    reached = rows[-1].val_accuracy
+    if recipe.target_accuracy is not None and reached is not None and reached >= recipe.target_accuracy:
         return True
     last_best = max(row.epoch for row in rows if row.best)
     return recipe.patience is not None and rows[-1].epoch - last_best >= recipe.patience

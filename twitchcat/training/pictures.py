@@ -53,7 +53,7 @@ def load_pictures(
         with ThreadPoolExecutor(os.cpu_count()) as pool:
 
             def decode(frame: SnapshotFrame) -> NDArray[np.uint8]:
-                return fit_picture(_read(images / frame.path), height=height, width=width, fit=fit)
+                return read_fitted(images / frame.path, height=height, width=width, fit=fit)
 
             for done, picture in enumerate(pool.map(decode, frames), start=1):
                 pictures[done - 1] = picture
@@ -66,9 +66,10 @@ def load_pictures(
     return np.asarray(np.load(file, mmap_mode="c"))
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
+def read_fitted(path: Path, *, height: int, width: int, fit: Fit) -> NDArray[np.uint8]:
+    """Read a stored image at the input size of a network: (height, width, 3) uint8 RGB. Raises StoreError."""
     try:
-        return decode_image(path.read_bytes())
+        return fit_picture(decode_image(path.read_bytes()), height=height, width=width, fit=fit)
     except (OSError, SegmentUnreadable) as error:
         raise StoreError(
             f"the image {path} cannot be read ({error}): twitchcat dataset sync --deep finds and removes such"

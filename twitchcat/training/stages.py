@@ -55,8 +55,8 @@ class Stage(ABC):
         """Compute the steps of an epoch, one after another: the module changes in between."""
 
     @abstractmethod
-    def score(self, module: nn.Module) -> Score:
-        """Score a copy of the module, in evaluation mode, on validation."""
+    def score(self, module: nn.Module) -> Score | None:
+        """Score a copy of the module, in evaluation mode, on validation; None where there is none."""
 
 
 class FrameStage(Stage):
@@ -108,9 +108,11 @@ class FrameStage(Stage):
                 loss = loss + (1 - share) * self._loss(logits, mixed)
             yield Step(loss=loss, right=(logits.argmax(-1) == labels).sum(), frames=len(labels))
 
-    def score(self, module: nn.Module) -> Score:
+    def score(self, module: nn.Module) -> Score | None:
         """See Stage.score."""
         assert isinstance(module, Network)  # noqa: S101 - a copy of what this stage was made with
+        if not len(self._val):
+            return None
         return _scored(self.logits(module), self._val_tracks)
 
     def logits(self, network: Network) -> Tensor:
@@ -182,8 +184,10 @@ class HeadStage(Stage):
             )
             yield Step(loss=loss, right=(logits.argmax(-1) == labels).sum(), frames=labels.numel())
 
-    def score(self, module: nn.Module) -> Score:
+    def score(self, module: nn.Module) -> Score | None:
         """See Stage.score."""
+        if not len(self._val):
+            return None
         return _scored(self.logits(module), self._val_tracks)
 
     def logits(self, head: nn.Module) -> Tensor:
