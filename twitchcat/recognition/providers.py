@@ -18,6 +18,9 @@ CUDA = "CUDAExecutionProvider"
 #: What a model is run on, best first. TensorRT is not among them: it compiles for minutes at every start.
 PREFERRED = (CUDA, "CoreMLExecutionProvider", CPU)
 
+#: TensorFloat-32 is wrong in the fourth digit, and a search for the fastest convolution would begin anew for
+#: every number of frames.
+_OPTIONS = {CUDA: {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}}
 _NVIDIA = (Path("/proc/driver/nvidia/version"), Path("/dev/dxg"))  # the driver of Linux, the one of WSL
 _FATAL = 4  # what onnxruntime calls its rarest messages; errors come as exceptions as well
 _MAX_THREADS = 8  # pictures of the sizes in use gain nothing from more
@@ -84,7 +87,8 @@ def new_session(
     # Threads that spin between two runs win microseconds and cost a core for as long as the process lives.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # The fallback of its Python code would print on stdout.
-    return onnxruntime.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
+    named = [(one, _OPTIONS.get(one, {})) for one in providers]
+    return onnxruntime.InferenceSession(model, options, providers=named, enable_fallback=0)
 
 
 def quiet_run() -> onnxruntime.RunOptions:

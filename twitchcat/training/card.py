@@ -56,7 +56,7 @@ def _head(metadata: ModelMetadata, snapshot: Snapshot) -> list[str]:
         ("verdict", f"from {about.window} frames, {about.frame_interval_s:g} s apart"),
         ("temperature", f"{about.temperature:.3f}"),
         ("unknown", f"largest mean logit below {about.unknown_threshold:.3f}"),
-        ("snapshot", f"`{about.fingerprint}`"),
+        ("snapshot", f"`{about.fingerprint}`" if about.fingerprint else "none"),
     ]
     if about.fingerprint != snapshot.fingerprint:
         rows.append(("card's snapshot", f"`{snapshot.fingerprint}`"))
