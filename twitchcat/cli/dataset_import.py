@@ -19,17 +19,22 @@ def import_(
     context: typer.Context,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH…", help="Videos, images, folders, or lists (.json, .csv, .tsv)."),
+        typer.Argument(metavar="PATH", help="Videos, images, folders, or lists (.json, .csv, .tsv)."),
     ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
-            help="List of files: JSON, CSV or Scalabel; of PATH… only what it names.", show_default=False
+            help="What the files are: a list in JSON, CSV or Scalabel. Of PATH, only what it names.",
+            show_default=False,
         ),
     ] = None,
     every: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Take frames so far apart.  [default: 2]", show_default=False),
+        typer.Option(
+            metavar="SECONDS",
+            help="Take frames so far apart; 2 unless --frames is given.",
+            show_default=False,
+        ),
     ] = None,
     frames: Annotated[
         int | None,

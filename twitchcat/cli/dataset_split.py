@@ -39,6 +39,9 @@ def split(
     bits: Annotated[
         int, typer.Option(min=0, max=64, help="With --audit: hash bits by which the same picture may differ.")
     ] = 3,
+    cosine: Annotated[
+        float, typer.Option(help="With --audit: cosine from which embeddings are of the same picture.")
+    ] = 0.99,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Deal the channels into train, val and test: never one channel into two, every category into all three.
@@ -67,7 +70,7 @@ def split(
         with open_database(settings) as database:
             if audit:
                 with progress_bar("Comparing frames") as progress:
-                    found = run_audit(database, bits=bits, drop=drop, progress=progress)
+                    found = run_audit(database, bits=bits, cosine=cosine, drop=drop, progress=progress)
                 if as_json:
                     typer.echo(json.dumps(display.audit_as_dict(found), ensure_ascii=False))
                 else:

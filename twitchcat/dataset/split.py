@@ -63,7 +63,9 @@ class SplitReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """A sentence for each category that is not in every split."""
+        """A sentence for each category that is not in every split, or one for all."""
+        if not any(self.channels.values()):
+            return ("no channel is in a split yet: run twitchcat dataset split",) if self.categories else ()
         return tuple(f"{one.name}: {one.warning}" for one in self.categories if one.warning)
 
     @property
