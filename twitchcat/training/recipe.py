@@ -1,7 +1,7 @@
 """How a network is trained: everything that, with the snapshot and the seed, decides the outcome."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from twitchcat.errors import ConfigError
 from twitchcat.training.backbones import from_scratch
@@ -46,6 +46,8 @@ class Recipe:
             raise ConfigError("shares are between 0 and 1")
         if min(self.epochs, self.head_epochs, self.batch, self.head_batch, self.sequence) < 1:
             raise ConfigError("epochs, batches and sequences are at least 1")
+        if self.balance not in get_args(Balance):
+            raise ConfigError(f"balance is by sampling, weights or none, not by {self.balance!r}")
         if self.target_accuracy is not None and not 0 < self.target_accuracy <= 1:
             raise ConfigError(
                 f"a target accuracy is a share between 0 and 1, as 0.95; not {self.target_accuracy}"

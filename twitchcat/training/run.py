@@ -20,18 +20,17 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import onnx
 import torch
 
 from twitchcat import __version__
 from twitchcat.dataset.snapshot import Snapshot
 from twitchcat.errors import ConfigError
-from twitchcat.recognition.metadata import KEY, ModelClass, ModelMetadata
+from twitchcat.recognition.metadata import ModelClass, ModelMetadata
 from twitchcat.recognition.model import RecognitionModel
 from twitchcat.training.card import accepted_metrics, model_card
 from twitchcat.training.curves import curves_csv
 from twitchcat.training.evaluate import Subject, calibrate_on_validation, evaluate_test
-from twitchcat.training.export import export_onnx, new_file
+from twitchcat.training.export import export_onnx, write_metadata
 from twitchcat.training.fit import CHECKPOINT, Fitted, Workplace, fit
 from twitchcat.training.heads import HEADS
 from twitchcat.training.loop import Epoch, Observer
@@ -256,12 +255,12 @@ def _finish(fitted: Fitted, snapshot: Snapshot, asked: Plan, images: Path, folde
                     "energy_threshold": found.energy_threshold,
                 }
             )
-            _describe(unfinished, about)
+            write_metadata(unfinished, about)
         evaluation = None
         if any(frame.split == "test" for frame in snapshot.frames):
             evaluation = evaluate_test(Subject(file=unfinished, snapshot=snapshot), images)
             about = about.model_copy(update={"metrics": accepted_metrics(evaluation)})
-            _describe(unfinished, about)
+            write_metadata(unfinished, about)
             write_report(folder, replace(evaluation, metadata=about), images=images)
         (folder / CARD).write_text(model_card(about, snapshot, evaluation), encoding="utf-8")
         unfinished.replace(folder / MODEL)
@@ -278,11 +277,3 @@ def frame_interval_s(snapshot: Snapshot) -> float:
         if before.capture_id == after.capture_id and after.captured_at > before.captured_at
     ]
     return statistics.median(gaps) if gaps else _INTERVAL_S
-
-
-def _describe(path: Path, about: ModelMetadata) -> None:
-    """Give a model file other metadata."""
-    proto = onnx.load(str(path))
-    onnx.helper.set_model_props(proto, {KEY: about.to_json()})
-    with new_file(path) as pending:
-        onnx.save(proto, str(pending))
