@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,6 +102,7 @@ class FitTrainer:
     folder: Path  #: for pictures brought to size, and checkpoints
     device: torch.device
     options: dict[str, object] = field(default_factory=dict)  #: of recipes, in place of what they say
+    network: dict[str, Any] = field(default_factory=dict)  #: of NetworkSpec, in place of a backbone's preset
     note: Note = lambda line: None  # noqa: ARG005 - nobody listens
     stop: Event = field(default_factory=Event)
 
@@ -111,7 +113,7 @@ class FitTrainer:
         folder = self.folder / f"{name}-{Path(backbone).name}"
         folder.mkdir(parents=True, exist_ok=True)
         recipe: Recipe = recipe_for(backbone, **self.options)
-        spec = NetworkSpec.preset(backbone, classes=len(snapshot.classes), head=heads[0])
+        spec = NetworkSpec.preset(backbone, classes=len(snapshot.classes), head=heads[0], **self.network)
         place = Workplace(
             images=self.images, cache=self.folder / "pictures", folder=folder, device=self.device
         )

@@ -21,7 +21,7 @@ from twitchcat.training.rejection import LEFT_OUT, Rejection, Samples, rejected
 from twitchcat.training.scoring import Measured, measure, runs_of
 
 WINDOW = 13  # frames, as the goals of the default model have it
-_VAL_NEEDS = 3  # channels of a category outside the test, one of which then validates
+_VAL_NEEDS = 3  # channels of a category outside the test, of which one validates; two if none has three
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -120,8 +120,8 @@ def cross_validate(
 def fold_snapshots(snapshot: Snapshot, folds: int, *, seed: int = 0) -> tuple[Snapshot, ...]:
     """Deal the channels of each category over folds; each fold once is the test split of a snapshot.
 
-    Of the other channels of a category, one validates if there are three or more. Raises ConfigError where a
-    category has one channel only, or folds are fewer than two.
+    Of the other channels of a category, one validates if there are three or more (two, where no category has
+    three). Raises ConfigError where a category has one channel only, or folds are fewer than two.
     """
     by_category = _channels_by_category(snapshot.frames)
     if folds < 2:
@@ -141,7 +141,7 @@ def fold_snapshots(snapshot: Snapshot, folds: int, *, seed: int = 0) -> tuple[Sn
             turn += 1
     return tuple(
         Snapshot(tuple(replace(frame, split=split[frame.channel_id]) for frame in snapshot.frames))
-        for split in (_splits(orders.values(), fold_of, fold) for fold in range(folds))
+        for split in (_splits(list(orders.values()), fold_of, fold) for fold in range(folds))
     )
 
 
@@ -157,18 +157,17 @@ def category_groups(snapshot: Snapshot, groups: int, *, seed: int = 0) -> tuple[
     return tuple(group for group in dealt if group)
 
 
-def _splits(orders: Iterable[Sequence[str]], fold_of: Mapping[str, int], fold: int) -> dict[str, Split]:
+def _splits(orders: Sequence[Sequence[str]], fold_of: Mapping[str, int], fold: int) -> dict[str, Split]:
     splits: dict[str, Split] = {}
-    for channels in orders:
-        others = [channel for channel in channels if fold_of[channel] != fold]
-        validates = others[fold % len(others)] if len(others) >= _VAL_NEEDS else None
+    left = [[channel for channel in channels if fold_of[channel] != fold] for channels in orders]
+    needed = min(_VAL_NEEDS, max(map(len, left)))
+    if needed < 2:
+        raise ConfigError("no channel is left to validate: cross-validate with more folds, or more channels")
+    for channels, others in zip(orders, left, strict=True):
+        validates = others[fold % len(others)] if len(others) >= needed else None
         for channel in channels:
             tests = fold_of[channel] == fold
             splits[channel] = "test" if tests else "val" if channel == validates else "train"
-    if "val" not in splits.values():
-        raise ConfigError(
-            "a cross-validation needs a category with four channels or more, so that one can validate"
-        )
     return splits
 
 

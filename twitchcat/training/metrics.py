@@ -83,7 +83,9 @@ def windows(captures: Sequence[int] | NDArray[np.int64], length: int) -> NDArray
     divide; a capture with fewer frames than one window has none. Raises ValueError for a scattered capture.
     """
     numbers = np.asarray(captures)
-    begins = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]]) if len(numbers) else np.array([], int)
+    if not len(numbers):
+        return np.zeros((0, length), np.int64)
+    begins = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
     if len(set(numbers[begins].tolist())) < len(begins):
         raise ValueError("the frames of a capture must follow one another")
     rows = []
