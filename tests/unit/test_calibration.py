@@ -5,7 +5,6 @@ import pytest
 
 from twitchcat.training.calibration import (
     BINS,
-    TEMPERATURES,
     calibrate,
     expected_calibration_error,
     fit_temperature,
@@ -47,9 +46,12 @@ def test_thresholds_let_most_of_validation_pass() -> None:
     assert found.energy_threshold > found.unknown_threshold
 
 
-def test_a_validation_without_any_error_does_not_make_a_model_infinitely_sure() -> None:
-    logits = np.eye(3, dtype=np.float32)
-    assert fit_temperature(np.arange(3), logits) == pytest.approx(TEMPERATURES[0], rel=0.01)
+@pytest.mark.parametrize("count", [3, 30, 300])
+def test_verdicts_that_are_all_right_make_a_model_as_sure_as_their_number_allows(count: int) -> None:
+    labels = np.arange(count) % 3
+    logits = np.eye(3, dtype=np.float32)[labels] * 8
+    sure = probabilities(logits, temperature=fit_temperature(labels, logits)).max(axis=1)
+    assert sure == pytest.approx((count + 1) / (count + 2), abs=0.001)
 
 
 def test_the_error_is_the_distance_of_confidence_and_accuracy() -> None:

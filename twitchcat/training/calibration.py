@@ -11,8 +11,7 @@ from twitchcat.training.unknown import energy, max_logit, threshold
 
 BINS = 15  # as in the paper of the temperature
 
-#: A validation split whose every verdict is right would have the temperature fall to nothing.
-TEMPERATURES = (0.1, 10.0)
+TEMPERATURES = (0.05, 20.0)  # that are looked through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # arrays have no single ==
@@ -80,14 +79,21 @@ def negative_log_likelihood(labels: Labels, logits: Logits, *, temperature: floa
 def fit_temperature(labels: Labels, logits: Logits) -> float:
     """Find the temperature at which these logits (N, C) have the least negative log-likelihood.
 
-    Use logits of the kind the temperature is for: verdicts of windows, of the validation split. Within
-    TEMPERATURES. Source: Guo et al. 2017, arXiv:1706.04599. Raises ValueError without samples.
+    Use logits of the kind the temperature is for: verdicts of windows, of the validation split. A label
+    counts for (N + 1) / (N + 2), the rest is shared by the other classes: N verdicts that are all right would
+    ask for a certainty that so few cannot show. Raises ValueError without samples.
+    Source: Guo et al. 2017, arXiv:1706.04599; the targets as in Platt 1999, "Probabilistic Outputs for Support
+    Vector Machines".
     """
     if not len(labels):
         raise ValueError("there is nothing to fit a temperature on")
     low, high = np.log(TEMPERATURES)
+    count, classes = logits.shape
+    doubt = 1 / (count + 2) if classes > 1 else 0.0
+    targets = np.full(logits.shape, doubt / max(1, classes - 1))
+    targets[np.arange(count), labels] = 1 - doubt
     found = minimize_scalar(
-        lambda log: negative_log_likelihood(labels, logits, temperature=float(np.exp(log))),
+        lambda log: -(targets * log_softmax(logits, temperature=float(np.exp(log)))).sum(axis=1).mean(),
         bounds=(low, high),
         method="bounded",
         options={"xatol": 1e-4},

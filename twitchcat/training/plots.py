@@ -18,7 +18,7 @@ _INK = "#82828f"  # as far from white as from the dark ground of the report
 _FIRST, _SECOND = "#9159ff", "#1fa187"
 _NAMED = 40  # classes, above which a confusion matrix has no room for names
 _NUMBERED = 24  # and for numbers
-_DPI = 140
+DPI = 140
 
 
 @contextmanager
@@ -137,5 +137,5 @@ def _png(figure: Figure) -> bytes:
     with warnings.catch_warnings():
         # A name in a script that matplotlib's font lacks is drawn as boxes; the tables have it in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure.savefig(buffer, format="png", dpi=_DPI, transparent=True, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=DPI, transparent=True, metadata={"Software": None})
     return buffer.getvalue()

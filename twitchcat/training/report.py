@@ -20,7 +20,7 @@ from twitchcat.errors import ConfigError, StoreError
 from twitchcat.frames.contact_sheet import Tile, contact_sheet
 from twitchcat.frames.picture import decode_image, encode_jpeg
 from twitchcat.training.bootstrap import Interval
-from twitchcat.training.plots import confusion_plot, curves_plot, reliability_plot
+from twitchcat.training.plots import DPI, confusion_plot, curves_plot, reliability_plot
 from twitchcat.training.results import as_json, best_rejection, window_of
 from twitchcat.training.scoring import Evaluation, WorstFrame
 
@@ -35,6 +35,11 @@ class _Picture:
 
     file: str
     data: bytes
+
+    @property
+    def width(self) -> int:
+        """Of a plot on the page, in CSS pixels."""
+        return round(int.from_bytes(self.data[16:20], "big") * 96 / DPI)  # PNG, 11.2.1: IHDR comes first
 
     @property
     def uri(self) -> str:
