@@ -82,7 +82,7 @@ def fit_temperature(labels: Labels, logits: Logits) -> float:
     Use logits of the kind the temperature is for: verdicts of windows, of the validation split. A label
     counts for (N + 1) / (N + 2), the rest is shared by the other classes: N verdicts that are all right would
     ask for a certainty that so few cannot show. Raises ValueError without samples.
-    Source: Guo et al. 2017, arXiv:1706.04599; the targets as in Platt 1999, "Probabilistic Outputs for Support
+    Source: Guo et al. 2017, arXiv:1706.04599; targets as in Platt 1999, "Probabilistic Outputs for Support
     Vector Machines".
     """
     if not len(labels):
