@@ -85,7 +85,7 @@ class Evaluation:
     split: Split
     metadata: ModelMetadata
     fingerprint: str  #: of the snapshot
-    captures: int
+    captures: int  #: of classes that the model knows
     frame: Measured  #: each frame alone
     windows: tuple[WindowScores, ...]
     classes: tuple[ClassRow, ...]
@@ -145,7 +145,7 @@ def score_split(
         split=split,
         metadata=metadata,
         fingerprint=fingerprint,
-        captures=len({frame.capture_id for frame in frames}),
+        captures=len({frame.capture_id for frame, label in zip(frames, labels, strict=True) if label >= 0}),
         frame=measure(alone.known, metadata.temperature),
         windows=tuple(
             WindowScores(
