@@ -33,7 +33,7 @@ def load_embeddings(database: Database, encoder: str, frame_ids: Sequence[int]) 
             part = list(frame_ids[begin : begin + _AT_ONCE])
             query = select(row.frame_id, row.vector).where(row.encoder == encoder, row.frame_id.in_(part))
             for frame_id, vector in connection.execute(query):
-                found[frame_id] = vector.to_numpy().astype(np.float32)
+                found[frame_id] = np.asarray(vector, np.float32)
     return np.stack([found[frame_id] for frame_id in frame_ids])
 
 

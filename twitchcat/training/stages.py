@@ -22,6 +22,7 @@ from twitchcat.training.sequences import Tracks, class_weights, draw_frames, dra
 
 _SCORED_AT_ONCE = 64  # pictures
 _LEAST_FRAMES = 512  # of an epoch: fewer would have it validate more than train
+_LEAST_EMBEDDINGS = 8192  # of an epoch of a head: they cost next to nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,7 @@ class HeadStage(Stage):
         self._recipe, self._device = recipe, device
         self._train, self._tracks = train[0].to(device), train[1]
         self._val, self._val_tracks = val[0].to(device), val[1]
-        frames = recipe.frames_per_epoch or max(_LEAST_FRAMES, 4 * self._train.shape[1])
+        frames = recipe.frames_per_epoch or max(_LEAST_EMBEDDINGS, self._train.shape[1])
         self.steps = max(1, round(frames / (recipe.head_batch * recipe.sequence)))
         self._weights = _weights(self._tracks, recipe, device)
 
