@@ -86,7 +86,7 @@ CREATE TABLE frames (
 );
 CREATE INDEX ON frames (captured_at);
 CREATE INDEX ON frames (category_id, channel_id);
-CREATE INDEX ON frames (path);
+CREATE INDEX ON frames (path text_pattern_ops);
 
 CREATE TABLE embeddings (
     frame_id bigint NOT NULL REFERENCES frames ON DELETE CASCADE,

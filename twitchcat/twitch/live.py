@@ -9,6 +9,7 @@ import random
 import re
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
@@ -47,6 +48,9 @@ log = logging.getLogger(__name__)
 
 #: The address of a playlist is dead after a day; it is renewed between these two ages.
 _RENEW_S = (20 * 3600.0, 22 * 3600.0)
+#: Streams kept open; past that, the one unused for the longest is forgotten. A collector that runs for months
+#: meets many thousands.
+_KEPT_OPEN = 1024
 _PLAYLIST_LIMIT = 4 * 1024**2  # bytes; the longest live playlist has some hundred KB
 _SEGMENT_LIMIT = 32 * 1024**2  # bytes; ten seconds at 25 Mbit/s
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -194,7 +198,7 @@ class LiveStreams:
         self._adapter = adapter or shared_adapter(settings.twitch.rewrite)
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._slots: dict[str, _Slot] = {}
+        self._slots: OrderedDict[str, _Slot] = OrderedDict()  # the one used last at the end
 
     def __enter__(self) -> Self:
         return self
@@ -213,6 +217,9 @@ class LiveStreams:
             raise ConfigError(f"{login!r} is no Twitch login: only letters, digits and _")
         with self._lock:
             slot = self._slots.setdefault(name, _Slot())
+            self._slots.move_to_end(name)
+            while len(self._slots) > _KEPT_OPEN:
+                self._slots.popitem(last=False)  # who is reading it still holds its source
         with slot.lock:
             if slot.source is None:
                 try:
