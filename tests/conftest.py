@@ -1,3 +1,3 @@
 """Fixtures that every level of the tests may ask for."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.station"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.station", "tests.fixtures.collecting"]

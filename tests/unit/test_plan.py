@@ -12,7 +12,7 @@ import pytest
 from twitchcat.config import CollectSettings
 from twitchcat.dataset.plan import LISTING_S, CategoryPlan, CategoryState, LoginPlan
 from twitchcat.dataset.visit import Outcome, VisitOrder, VisitReport
-from twitchcat.errors import CredentialsRefused, NetworkError
+from twitchcat.errors import CredentialsRefused, NetworkError, StoreError
 from twitchcat.twitch.entities import Category, Channel, LiveStream
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -264,3 +264,27 @@ def test_a_named_channel_without_category_is_visited_too() -> None:
     assert order is not None
     subject.account(report(order, kept=0))
     assert list(subject.states()) == []
+
+
+def test_a_named_channel_whose_order_could_not_be_made_is_tried_again() -> None:
+    failures = [StoreError("the database is away")]
+
+    def state_of(category: Category) -> CategoryState:
+        if failures:
+            raise failures.pop()
+        return state(category)
+
+    subject = LoginPlan(
+        [channel("a")],
+        lambda _: {"a": live("a")},
+        CollectSettings(),
+        frames_per_visit=6,
+        state_of=state_of,
+        once=True,
+    )
+    with pytest.raises(StoreError):
+        subject.next(0.0)
+    order = subject.next(1.0)
+    assert order is not None
+    subject.account(report(order, kept=6))
+    assert subject.done() == "every channel was visited"

@@ -124,7 +124,8 @@ class Collector:
                 break
             report = self._pool.wait(_TICK_S)
             while report is not None:
-                error = error or self._receive(report)
+                told = self._receive(report)
+                error = told if error is None else error
                 why = why or (str(error) if error else None)
                 report = self._pool.wait(0.0)
             self._observer.tick(self._plan.states(), self._totals, self._in_hand)
