@@ -89,6 +89,8 @@ class JsonDisplay:
                     "frames": state.kept,
                     "added": state.added,
                     "wanted": state.wanted,
+                    "bytes_fetched": state.bytes_fetched,
+                    "skipped": dict(state.skipped),
                 }
                 for state in summary.states
             ],
@@ -154,26 +156,28 @@ class LiveDisplay:
             return
         self._shown_at = now
         elapsed = now - self._began
-        table = Table(box=None, pad_edge=False, expand=False)
-        for name, justify in (
-            ("Category", "left"),
-            ("Frames", "right"),
-            ("", "left"),
-            ("New", "right"),
-            ("", "left"),
-        ):
-            table.add_column(name, justify=justify)  # type: ignore[arg-type]  # a literal, widened by the loop
+        table = Table(box=None, pad_edge=False)
+        table.add_column("Category", no_wrap=True, overflow="ellipsis", max_width=30)
+        table.add_column("Frames", justify="right", no_wrap=True)
+        table.add_column("")
+        table.add_column("New", justify="right", no_wrap=True)
+        table.add_column("Per min", justify="right", no_wrap=True)
+        table.add_column("Fetched", justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True, overflow="ellipsis")
         # The ones furthest from their target first, as many as fit.
         ordered = sorted(states, key=lambda state: state.kept / state.wanted)
         room = max(3, self._live.console.height - 6)
         for state in ordered[:room]:
-            resting = state.resting_because if state.resting_until > now and not state.reached else ""
+            resting = state.resting_until > now and not state.reached
+            skipped = f"skipped {_counts(state.skipped)}" if state.skipped else ""
             table.add_row(
                 state.category.name,
                 f"{state.kept}/{state.wanted}",
-                ProgressBar(total=state.wanted, completed=min(state.kept, state.wanted), width=20),
-                f"+{state.added}" if state.added else "",
-                Text(resting, style="dim"),
+                ProgressBar(total=state.wanted, completed=min(state.kept, state.wanted), width=12),
+                f"+{state.added}",
+                f"{60 * state.added / max(elapsed, 1):.0f}",
+                decimal(state.bytes_fetched),
+                Text(state.resting_because if resting and not skipped else skipped, style="dim"),
             )
         if len(ordered) > room:
             table.add_row(Text(f"and {len(ordered) - room} more", style="dim"))
@@ -181,9 +185,9 @@ class LiveDisplay:
             f"{_duration(elapsed)}  {totals.frames} frames ({totals.frames / max(elapsed, 1):.1f}/s), "
             f"{decimal(totals.bytes_fetched)} fetched, {in_hand} visits under way"
         )
-        skipped = Text(f"skipped: {_counts(totals.skipped)}" if totals.skipped else "", style="dim")
+        visits = Text(f"visits: {_counts(totals.visits)}" if totals.visits else "", style="dim")
         hint = Text("Enter or Ctrl-C to stop", style="dim")
-        self._live.update(Group(table, Text(line), skipped, self._latest, hint), refresh=True)
+        self._live.update(Group(table, Text(line), visits, self._latest, hint), refresh=True)
 
     def summarise(self, summary: Summary) -> None:
         """Print the summary below where the table was."""

@@ -27,6 +27,8 @@ class CategoryState:
     wanted: int  #: frames; its target
     kept: int = 0  #: frames in the dataset, by whomever collected
     added: int = 0  #: frames added by this process
+    bytes_fetched: int = 0  #: by this process
+    skipped: Counter[str] = field(default_factory=Counter)  #: frames and segments left out, by reason
     in_hand: int = 0  #: frames that visits under way may bring
     resting_until: float = 0.0  #: nobody to visit before this
     resting_because: str = ""
@@ -53,6 +55,8 @@ class CategoryState:
         self.kept += report.frames_kept
         self.added += report.frames_kept
         self.by_channel[report.order.channel.id] += report.frames_kept
+        self.bytes_fetched += report.bytes_fetched
+        self.skipped.update(report.skipped)
 
 
 class Plan(Protocol):
