@@ -36,7 +36,7 @@ class ImageStore:
     def put(self, images: Sequence[bytes]) -> list[StoredImage]:
         """Store images durably: when this returns, they survive a power cut.
 
-        Raises DiskFull or StoreError; then none of the images that were not there before has its name.
+        Raises DiskFull or StoreError. What is left then is whole, and at worst an image without a row.
         """
         stored = [_describe(data) for data in images]
         with self._errors(), ExitStack() as stack:
@@ -51,14 +51,14 @@ class ImageStore:
             ]
             for file, _ in files:
                 file.sync()
-            folders = set()
+            # Folders before names: a full disk has no room for folders either.
+            folders = {(self.root / image.path).parent for image in stored}
+            for folder in folders:
+                folder.mkdir(exist_ok=True)
             for file, final in files:
-                if not final.parent.is_dir():
-                    final.parent.mkdir(exist_ok=True)
-                    folders.add(self.root)
                 file.name_it(final)
-                folders.add(final.parent)
-            for folder in sorted(folders):
+            # Of images found in their place too: who put them there may not have come to this.
+            for folder in sorted({*folders, self.root, self.root.parent} if stored else ()):
                 _sync_folder(folder)
         return stored
 
