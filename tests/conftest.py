@@ -1,3 +1,8 @@
 """Fixtures that every level of the tests may ask for."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.station", "tests.fixtures.collecting"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.station",
+    "tests.fixtures.collecting",
+    "tests.fixtures.cli",
+]

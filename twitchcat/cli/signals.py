@@ -40,7 +40,10 @@ def _has_terminal() -> bool:
     """Whether stdin is a terminal that is ours: one in the background that touches it is stopped."""
     if sys.stdin is None or not sys.stdin.isatty():
         return False
-    return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # a terminal that does not control us, as after setsid
+        return False
 
 
 @contextmanager
