@@ -35,10 +35,10 @@ from twitchcat.errors import (
     TwitchError,
 )
 from twitchcat.twitch.breaker import Breaker, Circuit
+from twitchcat.twitch.connections import RewritingAdapter
 from twitchcat.twitch.entities import LiveState
 from twitchcat.twitch.live import Chunk, LiveSource, LiveStreams
 from twitchcat.twitch.resolve import AskLiveState, _warn_once
-from twitchcat.twitch.session import RewritingAdapter
 
 URI = f"{SEGMENT_HOST}/100.ts"
 TRANSCODE_GONE = [{"error": "twirp error not_found: transcode does not exist", "type": "error"}]
@@ -538,7 +538,7 @@ def test_rewriting_sends_elsewhere_and_hides_it(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
     original = requests.Request("GET", "https://usher.ttvnw.net/api/x%2Fy.m3u8?token=%7B%22a%22%7D").prepare()
-    response = RewritingAdapter("http://127.0.0.1:8080/").send(original)
+    response = RewritingAdapter("http://127.0.0.1:8080/", connections=1).send(original)
     assert sent[0].url == "http://127.0.0.1:8080/api/x%2Fy.m3u8?token=%7B%22a%22%7D"
     assert sent[0].headers["Host"] == "usher.ttvnw.net"
     assert (response.url, response.request) == (original.url, original)

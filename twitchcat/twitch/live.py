@@ -26,11 +26,12 @@ from twitchcat.errors import (
     TwitchcatError,
 )
 from twitchcat.twitch.breaker import Breaker
+from twitchcat.twitch.connections import shared_adapter
 from twitchcat.twitch.entities import LiveState
 from twitchcat.twitch.pace import Pace
 from twitchcat.twitch.playlist import PlaylistWindow, Segment, parse_window
 from twitchcat.twitch.resolve import AskLiveState, Resolved, absent, resolve
-from twitchcat.twitch.session import Answer, Incomplete, StreamSession, TooLarge, shared_adapter
+from twitchcat.twitch.session import Answer, Incomplete, StreamSession, TooLarge
 from twitchcat.twitch.variants import Variant, choose_variant
 
 __all__ = [

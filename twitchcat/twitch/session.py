@@ -6,6 +6,7 @@ what is dear, TLS above all, and urllib3's pools are made for threads: they sit 
 sessions share.
 """
 
+import io
 import logging
 import re
 import threading
@@ -13,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -27,9 +28,8 @@ from twitchcat.twitch.pace import Transient, backing_off, pause
 
 log = logging.getLogger(__name__)
 
-_POOLS = 64  # hosts with connections kept open: Twitch spreads playlists and segments over many
-_CONNECTIONS = 64  # kept open to one host
 _READ_BYTES = 65_536
+_PLUGIN_LIMIT = 4 * 1024**2  # bytes of an answer that streamlink's plugin asks for; most have some KB
 _ATTEMPTS = 3  # of one read
 _OBJECT = re.compile(r"<urllib3[^>]*>:?\s*|HTTPS?Connection(Pool)?\([^)]*\):\s*")
 
@@ -60,38 +60,6 @@ class _ServerError(Transient):
         self.answer = answer
 
 
-class RewritingAdapter(HTTPAdapter):
-    """Sends every request to one base URL instead; the answer looks as if it came from the original.
-
-    Path, query and the Host header stay the original's, so that a station can tell the hosts apart. The
-    answer bears the original address: streamlink completes relative addresses with it and compares schemes.
-    """
-
-    def __init__(self, base: str) -> None:
-        super().__init__(pool_connections=_POOLS, pool_maxsize=_CONNECTIONS)
-        self._base = urlsplit(base.rstrip("/"))
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a copy of the request to the base URL."""
-        original = urlsplit(str(request.url))
-        sent = request.copy()
-        sent.headers["Host"] = original.netloc
-        sent.url = urlunsplit(
-            (self._base.scheme, self._base.netloc, self._base.path + original.path, original.query, "")
-        )
-        response = super().send(sent, *args, **kwargs)
-        response.url = str(request.url)
-        response.request = request
-        return response
-
-
-def shared_adapter(rewrite: str | None) -> HTTPAdapter:
-    """Return the adapter whose connections all sessions share, rewriting to `rewrite` if given."""
-    if rewrite:
-        return RewritingAdapter(rewrite)
-    return HTTPAdapter(pool_connections=_POOLS, pool_maxsize=_CONNECTIONS)
-
-
 class StreamSession:
     """One streamlink session: `streamlink` for its plugin, `fetch` for everything else.
 
@@ -114,7 +82,8 @@ class StreamSession:
         for scheme in ("https://", "http://"):
             # Not streamlink's own mount: it would take the socket options away from connections in use.
             requests.Session.mount(self._http, scheme, adapter)
-        self._http.hooks["response"].append(self._count)
+        self._http.max_redirects = 3  # each may take its time
+        self._http.hooks["response"].append(self._take_in)
 
     def fetch(self, url: str, *, limit: int, byte_range: tuple[int, int] | None = None) -> Answer:
         """GET `url`, or its bytes [start, stop). Every status is an answer.
@@ -178,9 +147,27 @@ class StreamSession:
                 raise TimeoutError
         return bytes(parts)
 
-    def _count(self, response: requests.Response, *_: Any, **request: Any) -> None:
-        if not request.get("stream"):  # streamlink's own requests; `fetch` counts its own
-            self.bytes_fetched += len(response.content)
+    def _take_in(self, response: requests.Response, *_: Any, **request: Any) -> None:
+        """Read an answer that requests would read by itself: all of streamlink's own, and every redirect.
+
+        Bounded in time and size, which requests does not do. What is raised is what requests would raise.
+        """
+        if request.get("stream") and not response.is_redirect:
+            return  # `fetch` reads it
+        try:
+            body = self._body(response, _PLUGIN_LIMIT, time.monotonic() + self._timeout_s)
+        except TooLarge:
+            raise requests.RequestException(
+                f"an answer is longer than {_PLUGIN_LIMIT >> 20} MiB", request=response.request
+            ) from None
+        except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
+            raise requests.ReadTimeout(error, request=response.request) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise requests.ConnectionError(error, request=response.request) from error
+        finally:
+            self.bytes_fetched += response.raw.tell()
+            response.raw.close()
+        response.raw = urllib3.HTTPResponse(body=io.BytesIO(body), preload_content=False)
 
 
 def _unreachable(host: str | None, error: OSError) -> Exception:
