@@ -12,6 +12,7 @@ from twitchcat.config import TwitchSettings
 from twitchcat.errors import ConfigError, CredentialsRefused, NetworkError, RateLimited, TwitchError
 from twitchcat.twitch.entities import LiveState
 from twitchcat.twitch.helix import HelixClient
+from twitchcat.twitch.token import AppToken
 
 SETTINGS = TwitchSettings(client_id="the-id", client_secret=SecretStr("the-secret"), requests_per_second=1e9)
 NOW = 1_800_000_000.0
@@ -175,6 +176,39 @@ def test_threads_whose_token_is_refused_together_renew_it_once(fake: FakeHelix, 
     for thread in threads:
         thread.join()
     assert fake.tokens == 2
+
+
+def test_threads_that_wait_for_a_token_share_its_failure_and_a_later_one_tries_again() -> None:
+    now = [0.0]
+    sent: list[None] = []
+    failed: list[str] = []
+    all_wait = threading.Event()
+
+    def send() -> httpx.Response:
+        sent.append(None)
+        if len(sent) > 1:
+            return httpx.Response(200, json={"access_token": "t1"})
+        assert all_wait.wait(10)
+        raise NetworkError("nobody there")
+
+    token = AppToken(send, clock=lambda: now[0])
+
+    def ask() -> None:
+        try:
+            token.get()
+        except NetworkError as error:
+            failed.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    all_wait.set()
+    for thread in threads:
+        thread.join()
+    assert (len(sent), failed) == (1, ["nobody there"] * 4)
+
+    now[0] += 5
+    assert token.get().get_secret_value() == "t1"
 
 
 @pytest.mark.parametrize(
