@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from time import monotonic
 from typing import NoReturn
 
 import av
@@ -16,8 +15,8 @@ from twitchcat.station.cards import ad_card
 from twitchcat.station.faults import FaultKind
 
 LOGIN = "chess_s1"
-#: Seconds that a visit may take, as `QUICK` sets them: its timeout, one more request, and a busy machine.
-LONGEST_S = 5.0 + 1.0 + 2.0
+#: Seconds that one request and one visit may take where something never ends, and what a busy machine adds.
+REQUEST_S, VISIT_S, BUSY_S = 1.0, 5.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Case:
     kept: int = 0
     skipped: tuple[str, ...] = ()
     known: bool = False
+    endless: bool = False
 
 
 CASES = {
@@ -37,7 +37,7 @@ CASES = {
         "not_found", "error", "segment unreadable", skipped=("segment unreadable",)
     ),
     "bytes that trickle too slowly: error, network": Case(
-        "slow:20", "error", "network", skipped=("network",)
+        "slow:20", "error", "network", skipped=("network",), endless=True
     ),
     "bytes that trickle, but in time: kept": Case("slow:0.2", "kept", kept=3),
     "keyframes cut off: error, segment unreadable": Case(
@@ -46,7 +46,9 @@ CASES = {
     "random bytes: error, segment unreadable": Case(
         "garbage", "error", "segment unreadable", skipped=("segment unreadable",)
     ),
-    "answers that stop half way: error, network": Case("stalled", "error", "network", skipped=("network",)),
+    "answers that stop half way: error, network": Case(
+        "stalled", "error", "network", skipped=("network",), endless=True
+    ),
     "ranges ignored: kept all the same": Case("no_ranges", "kept", kept=3),
     "fragmented MP4: kept all the same": Case("fmp4", "kept", kept=3),
     "nothing but ads: ad": Case("ads_only", "ad", skipped=("ad",)),
@@ -91,9 +93,10 @@ def test_every_fault_of_the_station_is_met_here() -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_a_fault_leads_to(case: Case, collecting: Collecting) -> None:
-    began = monotonic()
+    if case.endless:
+        collecting.configure(twitch={"timeout": REQUEST_S}, capture={"timeout": VISIT_S})
     report = visit_amid(case, collecting)
-    assert monotonic() - began < LONGEST_S
+    assert report.seconds < VISIT_S + REQUEST_S + BUSY_S
     (capture,) = collecting.dataset.captures()
     assert (capture.outcome, capture.reason) == (case.outcome, case.reason)
     assert (report.outcome, report.reason) == (case.outcome, case.reason)
@@ -108,6 +111,14 @@ def test_a_fault_leads_to(case: Case, collecting: Collecting) -> None:
     collecting.clock.ahead_s += 40.0  # none of the segments that were there is left
     after = visit(collecting)
     assert (after.outcome, after.reason, after.frames_kept) == ("kept", None, 3), "the fault is over"
+
+
+def test_a_visit_ends_when_its_time_is_over(collecting: Collecting) -> None:
+    collecting.configure(twitch={"timeout": REQUEST_S}, capture={"timeout": 1.5})
+    report = visit(collecting, frames=15, fault="stalled")
+    assert (report.outcome, report.reason) == ("error", "network")
+    assert report.skipped == {"network": 2, "out of time": 1}
+    assert report.seconds < 1.5 + REQUEST_S + BUSY_S
 
 
 def test_an_open_stream_whose_address_ends_is_resolved_anew(collecting: Collecting) -> None:

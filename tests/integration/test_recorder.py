@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures.collecting import Dataset
 from twitchcat.dataset.images import ImageStore, StoredImage
-from twitchcat.dataset.recorder import Recorded, Recorder
+from twitchcat.dataset.recorder import ChannelMemory, Recorded, Recorder
 from twitchcat.dataset.visit import Outcome, TakenFrame, VisitOrder, VisitReport
 from twitchcat.errors import DiskFull, StoreError
 from twitchcat.twitch.entities import Category, Channel, LiveStream
@@ -71,6 +71,13 @@ def record(
 ) -> Recorded:
     frames = [frame(second) for second in seconds]
     return recorder.record(of or report(), frames, variant="360p", after=after)
+
+
+def remembered(
+    recorder: Recorder, channel_id: str = "1", *, hashes: int = 10, now: datetime = AT
+) -> ChannelMemory:
+    """What is known of a channel that declares chess."""
+    return recorder.memory(channel_id, category_id=CHESS.id, hashes=hashes, now=now)
 
 
 def test_a_visit_is_stored_with_all_its_provenance(recorder: Recorder, dataset: Dataset) -> None:
@@ -165,16 +172,31 @@ def test_what_is_known_of_categories_and_channels_follows_twitch(
 
 
 def test_the_memory_of_a_channel(recorder: Recorder) -> None:
-    nothing = recorder.memory("1", hashes=10)
+    nothing = remembered(recorder)
     assert (nothing.last_visit_at, nothing.last_frame_at, nothing.hashes) == (None, None, ())
     record(recorder, 0, 2, 4)
     later = report(offset_s=60, outcome=Outcome.AD)
     record(recorder, of=later)
-    memory = recorder.memory("1", hashes=2)
+    memory = remembered(recorder, hashes=2)
     assert memory.last_visit_at == AT + timedelta(seconds=60)
     assert memory.last_frame_at == AT + timedelta(seconds=4)
     assert memory.hashes == (-1, -3), "the latest first, so many and no more"
-    assert recorder.memory("2", hashes=2).hashes == ()
+    assert remembered(recorder, "2").hashes == ()
+
+
+def test_since_when_a_channel_declares_its_category(recorder: Recorder) -> None:
+    """As far as visits saw: at the latest at the first one after the last with another category."""
+    record(recorder, 0)
+    assert remembered(recorder).category_since is None, "it was never seen with another"
+    record(recorder, of=report(stream(category=DOOM), offset_s=60), after=DOOM)
+    now = AT + timedelta(seconds=120)
+    assert remembered(recorder, now=now).category_since == now, "it was another until now"
+    record(recorder, of=report(offset_s=120))
+    record(recorder, of=report(offset_s=180))
+    assert remembered(recorder).category_since == now
+    record(recorder, of=report(offset_s=240), after=DOOM)
+    later = AT + timedelta(seconds=300)
+    assert remembered(recorder, now=later).category_since == later
 
 
 def test_many_visits_of_one_category_are_recorded_at_once(recorder: Recorder, dataset: Dataset) -> None:
