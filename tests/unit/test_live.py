@@ -25,6 +25,7 @@ from twitchcat.errors import (
     ConfigError,
     Geoblocked,
     IntegrityFailed,
+    Interrupted,
     NetworkError,
     NoSuchChannel,
     RateLimited,
@@ -271,6 +272,54 @@ def test_what_is_no_login_is_refused_before_anything_is_asked(login: str) -> Non
     twitch = FakeTwitch()
     with live_streams(twitch) as streams, pytest.raises(ConfigError, match="is no Twitch login"):
         streams.open(login)
+    assert twitch.requests == []
+
+
+def test_a_stop_ends_the_queue_for_opening() -> None:
+    stop, let_through = threading.Event(), threading.Event()
+
+    def answer(_: requests.PreparedRequest) -> Reply:
+        let_through.set()
+        return Reply(body=token())
+
+    twitch = FakeTwitch(gql=answer)
+    settings = Settings(twitch=TwitchSettings(resolves_per_second=0.001))
+    ended: list[str] = []
+
+    def visit(login: str) -> None:
+        try:
+            streams.open(login)
+        except Interrupted as error:
+            ended.append(error.reason)
+
+    with LiveStreams(settings, adapter=twitch, stop=stop) as streams:
+        threads = [threading.Thread(target=visit, args=(f"login{n}",)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        assert let_through.wait(10)
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+        with pytest.raises(Interrupted, match="stopped"):
+            streams.open("late")
+    assert ended == ["stopped"] * 3
+    assert twitch.asked == ["gql", "usher"]
+
+
+def test_a_stop_lets_what_is_being_read_go_on() -> None:
+    stop = threading.Event()
+    with LiveStreams(Settings(), adapter=FakeTwitch(), stop=stop) as streams:
+        source = streams.open("somebody")
+        stop.set()
+        assert source.read(URI, 0, 3).data == b"segment"
+
+
+def test_nothing_is_opened_after_the_end() -> None:
+    twitch = FakeTwitch()
+    with live_streams(twitch) as streams:
+        pass
+    with pytest.raises(Interrupted):
+        streams.open("somebody")
     assert twitch.requests == []
 
 

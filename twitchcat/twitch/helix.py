@@ -38,8 +38,8 @@ Params = list[tuple[str, str | int]]
 class HelixClient:
     """Asks Helix. Safe for use from several threads at once.
 
-    Every method raises CredentialsRefused, RateLimited, NetworkError (also when `stop` is set while it waits)
-    or TwitchError. The constructor raises ConfigError when client id or secret are missing.
+    Every method raises CredentialsRefused, RateLimited, NetworkError, Interrupted (when `stop` is set while
+    it waits) or TwitchError. The constructor raises ConfigError when client id or secret are missing.
     """
 
     def __init__(

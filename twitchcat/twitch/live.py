@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from twitchcat.config import Settings
 from twitchcat.errors import (
     ConfigError,
+    Interrupted,
     NetworkError,
     RateLimited,
     SegmentUnreadable,
@@ -176,8 +177,9 @@ class _Slot:
 
 
 class LiveStreams:
-    """All open streams, for all threads. Closing ends every wait.
+    """All open streams, for all threads. Closing ends every wait; `stop` ends the queue for opening.
 
+    What is being read goes on when `stop` is set: who has begun is to finish.
     `live_state` (HelixClient.live_state) tells apart what streamlink cannot: offline, no such channel, live
     but refused. Without it all are "offline".
     """
@@ -189,6 +191,7 @@ class LiveStreams:
         live_state: AskLiveState | None = None,
         adapter: HTTPAdapter | None = None,
         breaker: Breaker | None = None,
+        stop: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -197,7 +200,8 @@ class LiveStreams:
         self._clock = clock
         self._pace = Pace(settings.twitch.resolves_per_second)
         self._adapter = adapter or shared_adapter(settings.twitch.rewrite)
-        self._stop = threading.Event()
+        self._closed = threading.Event()
+        self._stop = stop or self._closed
         self._lock = threading.Lock()
         self._slots: OrderedDict[str, _Slot] = OrderedDict()  # the one used last at the end
 
@@ -211,7 +215,8 @@ class LiveStreams:
         """Return the channel's stream, resolving it the first time.
 
         Raises ChannelOffline, NoSuchChannel, Geoblocked, SubscriberOnly, StreamUnreadable, IntegrityFailed
-        (also at once, while the breaker is open), RateLimited, NetworkError; ConfigError if it is no login.
+        (also at once, while the breaker is open), RateLimited, NetworkError, Interrupted; ConfigError if
+        it is no login.
         """
         name = login.strip().lower()
         if not _LOGIN.fullmatch(name):
@@ -224,7 +229,7 @@ class LiveStreams:
         with slot.lock:
             if slot.source is None:
                 try:
-                    session = StreamSession(self._settings.twitch, self._adapter, self._stop)
+                    session = StreamSession(self._settings.twitch, self._adapter, self._closed)
                     slot.source = LiveSource(name, session, self._find, self._missed, self._clock)
                 except TwitchcatError:
                     self.close(name)
@@ -242,7 +247,7 @@ class LiveStreams:
 
     def close_all(self) -> None:
         """Forget all streams, end all waits and close the connections."""
-        self._stop.set()
+        self._closed.set()
         with self._lock:
             self._slots.clear()
         self._adapter.close()
@@ -253,6 +258,8 @@ class LiveStreams:
     def _find(self, session: StreamSession, login: str) -> Resolved:
         with self._breaker.attempt(login):
             self._pace.wait(self._stop)
+            if self._stop.is_set() or self._closed.is_set():
+                raise Interrupted(f"stopped before {login} was opened")
             return resolve(
                 session.streamlink, login, self._settings.capture.variant, live_state=self._live_state
             )
