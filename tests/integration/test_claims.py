@@ -86,13 +86,13 @@ def test_claiming_brings_a_killed_embedded_server_back(embedded_data_dir: Path) 
         # The killed server's part that serves us may take a moment to notice, and answers until then.
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            claims.claim("1")
+            ours.claim("1")
 
-    with open_database(Settings(data_dir=embedded_data_dir)) as database, ChannelClaims(database) as claims:
-        assert claims.claim("1")
+    with open_database(Settings(data_dir=embedded_data_dir)) as database, ChannelClaims(database) as ours:
+        assert ours.claim("1")
         killed = server()
         os.kill(killed, signal.SIGKILL)
         with pytest.raises(StoreError):
             claim_until_it_fails()
-        assert claims.claim("1")
+        assert ours.claim("1")
         assert server() != killed
