@@ -332,6 +332,20 @@ def test_after_the_end_nothing_waits() -> None:
     assert twitch.asked.count("segment") == 1
 
 
+@pytest.mark.parametrize("refused", ["playlist", "segment"])
+@pytest.mark.parametrize(("headers", "held"), [({}, 10), ({"Retry-After": "120"}, 120)], ids=str)
+def test_too_many_looks_hold_every_further_visit(refused: str, headers: dict[str, str], held: float) -> None:
+    twitch, clock = FakeTwitch(**{refused: Reply(429, headers=headers)}), Hours()
+    with live_streams(twitch, clock=clock) as streams:
+        source = streams.open("somebody")
+        assert streams.held_for() == 0
+        with pytest.raises(RateLimited):
+            source.read(source.window().segments[0].uri, 0, 3)
+        assert streams.held_for() == held
+        clock.now += held / 3600
+        assert streams.held_for() == pytest.approx(0)
+
+
 # The registry
 
 

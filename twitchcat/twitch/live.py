@@ -33,6 +33,7 @@ from twitchcat.twitch.pace import Pace
 from twitchcat.twitch.playlist import PlaylistWindow, Segment, parse_window
 from twitchcat.twitch.resolve import AskLiveState, Resolved, absent, resolve
 from twitchcat.twitch.session import Answer, Incomplete, StreamSession, TooLarge
+from twitchcat.twitch.throttle import Throttle
 from twitchcat.twitch.variants import Variant, choose_variant
 
 __all__ = [
@@ -75,12 +76,15 @@ class LiveSource:
         self,
         login: str,
         session: StreamSession,
+        *,
         find: Callable[[StreamSession, str], Resolved],
         missed: Callable[[str], TwitchcatError],
+        throttle: Throttle,
         clock: Callable[[], float],
     ) -> None:
         self.login = login
-        self._session, self._find, self._missed, self._clock = session, find, missed, clock
+        self._session, self._find, self._missed = session, find, missed
+        self._throttle, self._clock = throttle, clock
         self._last_number = 0
         self._resolve()
 
@@ -115,8 +119,6 @@ class LiveSource:
             answer = self._playlist()
         if answer.status in {404, 410}:
             raise self._missed(self.login)
-        if answer.status == 429:
-            raise RateLimited("Twitch asks for fewer looks at playlists")
         if answer.status >= 500:
             raise NetworkError(f"{self.login}: Twitch answered {answer.status} to a look at the playlist")
         if answer.status != 200:
@@ -137,16 +139,23 @@ class LiveSource:
         if not 0 <= start < stop:
             raise ValueError(f"no range of bytes: {start} to {stop}")
         try:
-            answer = self._session.fetch(uri, limit=_SEGMENT_LIMIT, byte_range=(start, stop))
+            answer = self._fetch(uri, _SEGMENT_LIMIT, (start, stop))
         except TooLarge:
             raise SegmentUnreadable(f"{self.login}: a segment is longer than 32 MiB") from None
         except Incomplete as error:
             raise SegmentUnreadable(f"{self.login}: a segment broke off every time") from error
         return _chunk(answer, start)
 
+    def _fetch(self, url: str, limit: int, byte_range: tuple[int, int] | None = None) -> Answer:
+        answer = self._session.fetch(url, limit=limit, byte_range=byte_range)
+        if answer.status == 429:
+            self._throttle.refused(answer.headers.get("Retry-After"))
+            raise RateLimited("Twitch asks for fewer looks at playlists and segments")
+        return answer
+
     def _playlist(self) -> Answer:
         try:
-            return self._session.fetch(self._resolved.playlist_url, limit=_PLAYLIST_LIMIT)
+            return self._fetch(self._resolved.playlist_url, _PLAYLIST_LIMIT)
         except TooLarge:
             raise StreamUnreadable(f"{self.login}: the playlist is longer than 4 MiB") from None
         except Incomplete as error:
@@ -156,8 +165,6 @@ class LiveSource:
 def _chunk(answer: Answer, start: int) -> Chunk:
     if answer.status == 200:
         return Chunk(data=answer.body, start=0, total=len(answer.body))
-    if answer.status == 429:
-        raise RateLimited("Twitch asks for fewer segments to be read")
     if answer.status != 206:
         raise SegmentUnreadable(f"Twitch answered {answer.status} to a segment")
     said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
@@ -198,6 +205,7 @@ class LiveStreams:
         self._live_state = live_state
         self._breaker = breaker or Breaker()
         self._clock = clock
+        self._throttle = Throttle(clock=clock)
         self._pace = Pace(settings.twitch.resolves_per_second)
         self._adapter = adapter or shared_adapter(settings.twitch.rewrite)
         self._closed = threading.Event()
@@ -230,15 +238,26 @@ class LiveStreams:
             if slot.source is None:
                 try:
                     session = StreamSession(self._settings.twitch, self._adapter, self._closed)
-                    slot.source = LiveSource(name, session, self._find, self._missed, self._clock)
+                    slot.source = LiveSource(
+                        name,
+                        session,
+                        find=self._find,
+                        missed=self._missed,
+                        throttle=self._throttle,
+                        clock=self._clock,
+                    )
                 except TwitchcatError:
                     self.close(name)
                     raise
             return slot.source
 
     def held_for(self) -> float:
-        """Seconds for which no stream can be opened, since Twitch refuses access tokens; mostly 0."""
-        return self._breaker.held_for()
+        """Seconds for which no stream is to be visited; mostly 0.
+
+        Twitch refuses access tokens, or has asked (429) for fewer looks at playlists and segments. What is
+        under way may go on.
+        """
+        return max(self._breaker.held_for(), self._throttle.held_for())
 
     def close(self, login: str) -> None:
         """Forget the channel's stream; opening it again resolves it anew."""
