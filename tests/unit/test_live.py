@@ -526,6 +526,17 @@ def test_a_range_is_read_and_no_more() -> None:
     assert twitch.requests[-1].headers["Accept-Encoding"] == "identity"
 
 
+def test_taken_bytes_are_counted_once_and_those_of_opening_are_the_first() -> None:
+    twitch = FakeTwitch(segment=ranges_of(BLOB))
+    source = opened(twitch)
+    opening = source.take_bytes()
+    assert opening == sum(len(twitch.replies[name].content()) for name in ("gql", "usher"))
+    source.read(URI, 0, 300)
+    source.read(URI, 0, 50)
+    assert [source.take_bytes(), source.take_bytes()] == [350, 0]
+    assert source.bytes_fetched == opening + 350
+
+
 def test_the_last_range_is_shorter() -> None:
     source = opened(FakeTwitch(segment=ranges_of(BLOB)))
     assert source.read(URI, 1000, 9999) == Chunk(data=BLOB[1000:], start=1000, total=1024)

@@ -103,6 +103,14 @@ class LiveSource:
         """Body bytes fetched for this stream so far, playlists and resolving included."""
         return self._session.bytes_fetched
 
+    def take_bytes(self) -> int:
+        """Return the body bytes fetched since the last call, or since the stream was made; from any thread.
+
+        The first of a newly opened source includes those of resolving it. What an opening that fails has
+        fetched, some KB, is in no count.
+        """
+        return self._session.take_bytes()
+
     def window(self) -> PlaylistWindow:
         """Look at the playlist again.
 

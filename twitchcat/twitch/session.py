@@ -67,7 +67,8 @@ class StreamSession:
     """
 
     def __init__(self, settings: TwitchSettings, adapter: HTTPAdapter, stop: threading.Event) -> None:
-        self.bytes_fetched = 0  #: body bytes that came over the wire so far
+        self._counting = threading.Lock()
+        self._fetched = self._taken = 0
         self._timeout_s = settings.timeout.total_seconds()
         self._stop = stop
         options: dict[str, Any] = {
@@ -84,6 +85,21 @@ class StreamSession:
             requests.Session.mount(self._http, scheme, adapter)
         self._http.max_redirects = 3  # each may take its time
         self._http.hooks["response"].append(self._take_in)
+
+    @property
+    def bytes_fetched(self) -> int:
+        """Body bytes that came over the wire so far."""
+        return self._fetched
+
+    def take_bytes(self) -> int:
+        """Return the body bytes that came since the last call. Every byte is in one answer, from any thread."""
+        with self._counting:
+            came, self._taken = self._fetched - self._taken, self._fetched
+            return came
+
+    def _count(self, length: int) -> None:
+        with self._counting:
+            self._fetched += length
 
     def fetch(self, url: str, *, limit: int, byte_range: tuple[int, int] | None = None) -> Answer:
         """GET `url`, or its bytes [start, stop). Every status is an answer.
@@ -129,7 +145,7 @@ class StreamSession:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Transient(f"{host} could not be read: {error}") from error
         finally:
-            self.bytes_fetched += response.raw.tell()
+            self._count(response.raw.tell())
             response.close()
         return Answer(url=response.url, status=response.status_code, headers=response.headers, body=body)
 
@@ -165,7 +181,7 @@ class StreamSession:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise requests.ConnectionError(error, request=response.request) from error
         finally:
-            self.bytes_fetched += response.raw.tell()
+            self._count(response.raw.tell())
             response.raw.close()
         response.raw = urllib3.HTTPResponse(body=io.BytesIO(body), preload_content=False)
 
