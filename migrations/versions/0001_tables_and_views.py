@@ -13,6 +13,12 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 DATASET = """
+CREATE TABLE dataset (
+    single boolean PRIMARY KEY DEFAULT true CONSTRAINT dataset_one_row_check CHECK (single),
+    id uuid NOT NULL DEFAULT gen_random_uuid()
+);
+INSERT INTO dataset DEFAULT VALUES;
+
 CREATE TABLE categories (
     id text PRIMARY KEY,
     name text NOT NULL,
@@ -298,6 +304,6 @@ def downgrade() -> None:
     """Drop everything but the extension, which may serve others too."""
     op.execute("DROP VIEW channel_now, frame_index")
     op.execute(
-        "DROP TABLE alerts, category_spans, observations, watched_channels, labels, models, embeddings,"
+        "DROP TABLE dataset, alerts, category_spans, observations, watched_channels, labels, models, embeddings,"
         " frames, captures, broadcasts, channels, categories"
     )

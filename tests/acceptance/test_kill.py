@@ -82,7 +82,7 @@ def agree(settings: Settings, database: Database) -> int:
     report = sync(database, store, settings.retention, dry_run=True)
     with database.begin() as connection:
         rows = set(connection.execute(text("SELECT path FROM frames")).scalars())
-    files = {path.relative_to(store.root).as_posix() for path in store.root.rglob("*") if path.is_file()}
+    files = {path.relative_to(store.root).as_posix() for path in store.root.rglob("*/*") if path.is_file()}
     assert rows - files == set(), "a row without its image"
     orphans = len(files - rows)
     assert report == SyncReport(images_without_row=orphans)

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.fixtures.collecting import Collecting, Heard
 from twitchcat.dataset.collector import Summary
 from twitchcat.dataset.plan import CategoryState
-from twitchcat.dataset.visit import VisitReport
+from twitchcat.dataset.visit import Outcome, VisitReport
 from twitchcat.errors import ConfigError, CredentialsRefused, NoSuchChannel
 from twitchcat.station.folder import PACKAGED_CLIPS
 from twitchcat.station.server import Station
@@ -292,3 +293,44 @@ def test_two_collectors_share_the_work(collecting: Collecting) -> None:
     )
     assert dataset.value(overlapping) == 0
     assert dataset.files() == dataset.paths()
+
+
+def test_what_was_shown_before_a_change_of_category_is_not_taken_for_the_new_one(
+    collecting: Collecting,
+) -> None:
+    collecting.configure(capture={"frames": 15})
+    first = collecting.collect(logins=["chess_s1"], once=True)
+    assert first.totals.frames > 0
+    collecting.station.set_category("chess_s1", "Doom")
+    collecting.clock.ahead_s += 20.0
+    at_once = collecting.collect(logins=["chess_s1"], once=True)
+    assert at_once.totals.skipped["before the category"] > 0
+    (change,) = collecting.dataset.rows(
+        "SELECT min(started_at) FROM captures c JOIN categories g ON g.id = c.category_id WHERE g.name = 'Doom'"
+    )
+    oldest = "SELECT min(captured_at) FROM frame_index WHERE category = 'Doom'"
+    assert collecting.dataset.value(oldest) is None or collecting.dataset.value(oldest) >= change[0]
+    collecting.clock.ahead_s += 30.0
+    later = collecting.collect(logins=["chess_s1"], once=True)
+    assert later.totals.frames > 0
+    assert collecting.dataset.value(oldest) >= change[0]
+
+
+def test_a_channel_that_declares_no_category_gives_no_frames_and_costs_nothing(
+    collecting: Collecting,
+) -> None:
+    collecting.station.set_category("chess_s1", "")
+    summary = collecting.collect(logins=["chess_s1"], once=True)
+    assert summary.totals.reasons == {"no category": 1}
+    assert summary.totals.bytes_fetched == 0
+    assert collecting.dataset.files() == set()
+
+
+def test_what_nobody_foresaw_ends_one_visit_and_not_the_others(collecting: Collecting) -> None:
+    order = collecting.order("chess_s1")
+    assert order.stream is not None
+    odd = replace(order, stream=replace(order.stream, title="a NUL: \x00"))
+    report = collecting.visitor.visit(odd)
+    assert report.outcome is Outcome.LOST
+    assert "NUL" in str(report.error)
+    assert collecting.visitor.visit(order).outcome is Outcome.KEPT

@@ -82,6 +82,7 @@ class JsonDisplay:
             visits=dict(totals.visits),
             reasons=dict(totals.reasons),
             skipped=dict(totals.skipped),
+            unknown=list(summary.unknown),
             categories=[
                 {
                     "id": state.category.id,

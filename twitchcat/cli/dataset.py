@@ -40,6 +40,9 @@ def sync(
     context: typer.Context,
     dry_run: DryRun = False,
     deep: Annotated[bool, typer.Option("--deep", help="Read every image and verify its checksum.")] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take the images folder for this database's, whatever it says.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Remove rows without image and images without row, and what the retention setting says is too old.
@@ -53,14 +56,17 @@ def sync(
     from twitchcat.cli.signals import stop_on_signals
     from twitchcat.dataset.collect import image_store
     from twitchcat.dataset.database import open_database
+    from twitchcat.dataset.identity import bind
     from twitchcat.dataset.sync import sync as run
 
     with cli_errors(), stop_on_signals() as stop:
         settings = settings_of(context)
         with open_database(settings) as database, progress_bar("Comparing images and rows") as progress:
+            store = image_store(settings)
+            bind(database, store, adopt=adopt)
             report = run(
                 database,
-                image_store(settings),
+                store,
                 settings.retention,
                 deep=deep,
                 dry_run=dry_run,
@@ -109,6 +115,7 @@ def remove(
     from twitchcat.cli.context import settings_of
     from twitchcat.dataset.collect import image_store
     from twitchcat.dataset.database import open_database
+    from twitchcat.dataset.identity import bind
     from twitchcat.dataset.removal import Selection
     from twitchcat.dataset.removal import remove as run
 
@@ -124,6 +131,7 @@ def remove(
         )
         with open_database(settings) as database:
             store = image_store(settings)
+            bind(database, store)
             found = run(database, store, selection, dry_run=True)
             told = f"{found.frames} frames ({decimal(found.bytes)})"
             if found.captures:

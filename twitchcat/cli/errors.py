@@ -10,6 +10,7 @@ from twitchcat.errors import (
     ChannelOffline,
     ConfigError,
     ModelError,
+    QueryError,
     StoreError,
     StreamUnreadable,
     TwitchcatError,
@@ -19,6 +20,7 @@ from twitchcat.errors import (
 #: 0 is done, 1 unexpected, 5 no verdict.
 EXIT_CODES: dict[type[TwitchcatError], int] = {
     ConfigError: 2,
+    QueryError: 2,
     ChannelOffline: 3,
     StreamUnreadable: 4,
     ModelError: 6,
@@ -30,6 +32,16 @@ EXIT_CODES: dict[type[TwitchcatError], int] = {
 def exit_code(error: TwitchcatError) -> int:
     """The exit code of an error: that of its nearest listed class, else 1."""
     return next((EXIT_CODES[cls] for cls in type(error).__mro__ if cls in EXIT_CODES), 1)
+
+
+def exit_code_of_reason(reason: str) -> int:
+    """The exit code of the error that goes by this name in tables and JSON; 1 if none does."""
+    known = [TwitchcatError]
+    for error in known:
+        if error.reason == reason and error is not TwitchcatError:
+            return exit_code(error())
+        known.extend(error.__subclasses__())
+    return 1
 
 
 @contextmanager

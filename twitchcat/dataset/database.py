@@ -23,6 +23,13 @@ APPLICATION = "twitchcat"
 MIN_POSTGRES = 15
 MIN_PGVECTOR = (0, 7)  # the first with halfvec
 _CONNECT_TIMEOUT_S = 10
+#: A link that died without a word is noticed within a minute, not after the kernel's hours. Over TCP only.
+_DEAD_LINK = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
 
 
 class Database:
@@ -35,6 +42,9 @@ class Database:
         self._restarting = threading.Lock()
         self.engine: Engine = create_engine(
             address.sqlalchemy,
+            # Removing waits for a lock and must then see what was committed meanwhile, whatever the server's
+            # default is.
+            isolation_level="READ COMMITTED",
             pool_pre_ping=True,  # a server that came back is noticed before it is used
             pool_size=pool,
             max_overflow=pool,
@@ -180,7 +190,11 @@ def _check_revision(connection: Connection) -> None:
 
 
 def _connect_arguments(address: Address) -> dict[str, str | int]:
-    defaults: dict[str, str | int] = {"application_name": APPLICATION, "connect_timeout": _CONNECT_TIMEOUT_S}
+    defaults: dict[str, str | int] = {
+        "application_name": APPLICATION,
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        **_DEAD_LINK,
+    }
     return {name: value for name, value in defaults.items() if name not in address.options}
 
 

@@ -65,6 +65,16 @@ class Base(DeclarativeBase):
     }
 
 
+class Dataset(Base):
+    """The one row that says which dataset this is; the image store that belongs to it holds the same id."""
+
+    __tablename__ = "dataset"
+    __table_args__ = (CheckConstraint("single", name="one_row"),)
+
+    single: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    id: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+
+
 class Category(Base):
     """A Twitch category."""
 
