@@ -459,6 +459,24 @@ def test_a_playlist_that_is_not_there_though_the_channel_is_live_is_unreadable()
         source.window()
 
 
+ENDED = Reply(body=media_playlist("...", tail="#EXT-X-ENDLIST"))
+
+
+def test_a_playlist_that_has_ended_is_left_for_that_of_the_broadcaster_who_is_back() -> None:
+    twitch = FakeTwitch(playlist=[ENDED, Reply(body=media_playlist("....", first=0))])
+    window = opened(twitch).window()
+    assert (len(window.segments), window.first_number) == (4, 0)
+    assert twitch.asked == ["gql", "usher", "playlist"] * 2
+
+
+def test_a_broadcast_whose_playlist_stays_ended_is_offline() -> None:
+    twitch = FakeTwitch(playlist=ENDED)
+    source = opened(twitch, live_state=lambda _: LiveState.LIVE)
+    with pytest.raises(ChannelOffline, match="broadcast of somebody has ended"):
+        source.window()
+    assert twitch.asked == ["gql", "usher", "playlist"] * 2
+
+
 def test_the_address_is_renewed_within_a_day() -> None:
     twitch, clock = FakeTwitch(), Hours()
     source = opened(twitch, clock=clock)

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from twitchcat.config import Settings
 from twitchcat.errors import (
+    ChannelOffline,
     ConfigError,
     Interrupted,
     NetworkError,
@@ -56,6 +57,7 @@ _RENEW_S = (20 * 3600.0, 22 * 3600.0)
 _KEPT_OPEN = 1024
 _PLAYLIST_LIMIT = 4 * 1024**2  # bytes; the longest live playlist has some hundred KB
 _SEGMENT_LIMIT = 32 * 1024**2  # bytes; ten seconds at 25 Mbit/s
+_GONE = frozenset({401, 403, 404, 410})  # what the address of a playlist answers when it is no good any more
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _LOGIN = re.compile(r"[a-z0-9_]{1,50}")
 
@@ -85,7 +87,6 @@ class LiveSource:
         self.login = login
         self._session, self._find, self._missed = session, find, missed
         self._throttle, self._clock = throttle, clock
-        self._last_number = 0
         self._resolve()
 
     def _resolve(self) -> None:
@@ -114,28 +115,32 @@ class LiveSource:
     def window(self) -> PlaylistWindow:
         """Look at the playlist again.
 
-        Where Twitch refuses its address (401, 403, 404) or it is old, the stream is resolved anew, once. If
-        the new address is not there either, the stream has ended and its list of qualities lags behind.
+        Where Twitch refuses its address (401, 403, 404), or it is old, or the playlist says that it has ended
+        (the broadcaster may be back, with another one), the stream is resolved anew, once. If the new address
+        is not there either, the stream has ended and its list of qualities lags behind.
         Raises what `LiveStreams.open` raises.
         """
         if self._clock() >= self._renew_at:
             self._resolve()
         answer = self._playlist()
-        if answer.status in {401, 403, 404, 410}:
-            log.info("playlist_refused", extra={"login": self.login, "status": answer.status})
+        window = None if answer.status in _GONE else self._window_of(answer)
+        if window is None or window.ended:
+            log.info("playlist_over", extra={"login": self.login, "status": answer.status})
             self._resolve()
             answer = self._playlist()
-        if answer.status in {404, 410}:
-            raise self._missed(self.login)
+            if answer.status in {404, 410}:
+                raise self._missed(self.login)
+            window = self._window_of(answer)
+            if window.ended:
+                raise ChannelOffline(f"the broadcast of {self.login} has ended")
+        return window
+
+    def _window_of(self, answer: Answer) -> PlaylistWindow:
         if answer.status >= 500:
             raise NetworkError(f"{self.login}: Twitch answered {answer.status} to a look at the playlist")
         if answer.status != 200:
             raise StreamUnreadable(f"{self.login}: Twitch answered {answer.status} to a look at the playlist")
-        window = parse_window(answer.body.decode("utf-8", errors="replace"), answer.url)
-        if window.first_number < self._last_number:  # the broadcaster dropped out and came back
-            log.info("sequence_reset", extra={"login": self.login, "number": window.first_number})
-        self._last_number = window.first_number
-        return window
+        return parse_window(answer.body.decode("utf-8", errors="replace"), answer.url)
 
     def read(self, uri: str, start: int, stop: int) -> Chunk:
         """Read bytes [start, stop) of a segment, fewer where it ends before.

@@ -92,7 +92,7 @@ class StreamSession:
         return self._fetched
 
     def take_bytes(self) -> int:
-        """Return the body bytes that came since the last call. Every byte is in one answer, from any thread."""
+        """Return the body bytes that came since the last call, from any thread; each byte only once."""
         with self._counting:
             came, self._taken = self._fetched - self._taken, self._fetched
             return came
