@@ -10,10 +10,12 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -38,6 +40,8 @@ from twitchcat.errors import ConfigError
 ENV_PREFIX = "TWITCHCAT_"
 ENV_FILE = "TWITCHCAT_CONFIG"
 
+#: What clocks and calendars can still be asked for.
+_LONGEST = timedelta(days=36_525)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -52,7 +56,8 @@ def parse_duration(value: Any) -> Any:
     text = value.strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", text)
     if parts and "".join(number + unit for number, unit in parts) == text:
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+        with suppress(OverflowError):  # longer than a timedelta can be: no duration either
+            return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
     return value
 
 
@@ -69,10 +74,25 @@ def _lower(values: tuple[str, ...]) -> tuple[str, ...]:
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("must be longer than zero")
+    if value > _LONGEST:
+        raise ValueError("must be at most 100 years")
+    return value
+
+
+def _address(value: str) -> str:
+    """Refuse what no client could ask; the message is all that a user sees of it."""
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # no port, or a bracket too few
+        sound = False
+    if not sound or not re.fullmatch(r"[!-~]+", value) or parts.query or parts.fragment:
+        raise ValueError("must be an address such as https://example.org/path")
     return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
+Address = Annotated[str, AfterValidator(_address)]
 Logins = Annotated[tuple[str, ...], AfterValidator(_lower)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -94,9 +114,9 @@ class TwitchSettings(_Section):
 
     client_id: str | None = None
     client_secret: SecretStr | None = None
-    helix_url: str = "https://api.twitch.tv/helix"
-    auth_url: str = "https://id.twitch.tv/oauth2"
-    rewrite: str | None = None  #: a station's address: every stream request goes there instead
+    helix_url: Address = "https://api.twitch.tv/helix"
+    auth_url: Address = "https://id.twitch.tv/oauth2"
+    rewrite: Address | None = None  #: a station's address: every stream request goes there instead
     timeout: Duration = timedelta(seconds=10)  #: of one request
     requests_per_second: Annotated[float, Field(gt=0)] = 10.0  #: to Helix at most
     resolves_per_second: Annotated[float, Field(gt=0)] = 5.0  #: streams opened at most

@@ -20,7 +20,7 @@ def test_durations_are_read(text: str, seconds: float) -> None:
     assert duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "h", "-5m", "5 minutes", "0s", "1h30", "m5"])
+@pytest.mark.parametrize("text", ["", "5", "h", "-5m", "5 minutes", "0s", "1h30", "m5", "99999999999d"])
 def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="30s, 5m, 2h"):
         duration(text)
