@@ -1,5 +1,6 @@
 """The station as a server: its switches, its command, its coming and going."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import pytest
 
 from tests.integration.station_client import LOGIN, helix_client
 from twitchcat.errors import ConfigError
+from twitchcat.station.context import StationOptions
 from twitchcat.station.folder import PACKAGED_CLIPS
 from twitchcat.station.server import Station
 
@@ -73,6 +75,31 @@ class TestServer:
         assert threading.active_count() == threads
         with pytest.raises(httpx.ConnectError):
             httpx.get(station.url)
+
+    def test_it_closes_at_once_with_connections_open_on_which_nothing_is_asked(self) -> None:
+        took_s = []
+        for _ in range(3):  # one of them is not held up by what else the machine does
+            with Station(PACKAGED_CLIPS) as station, httpx.Client() as kept_alive:
+                kept_alive.get(f"{station.url}/station/channels")
+                with socket.create_connection(("127.0.0.1", int(station.url.rpartition(":")[2]))) as half:
+                    half.sendall(b"GET /station/")
+                    begun = time.monotonic()
+                    station.__exit__(None, None, None)
+                    took_s.append(time.monotonic() - begun)
+                    assert half.recv(1) == b""
+        assert min(took_s) < 0.1
+
+    def test_an_answer_that_takes_long_is_not_waited_for(self) -> None:
+        with Station(PACKAGED_CLIPS, options=StationOptions(latency_s=30)) as station:
+            address = ("127.0.0.1", int(station.url.rpartition(":")[2]))
+            with socket.create_connection(address) as waiting, socket.create_connection(address) as quick:
+                waiting.sendall(b"GET /station/channels HTTP/1.1\r\nHost: station\r\n\r\n")
+                quick.sendall(b"nonsense\r\n\r\n")
+                assert quick.recv(12) == b"HTTP/1.1 400"  # so the other request has been taken up, too
+                begun = time.monotonic()
+                station.__exit__(None, None, None)
+                assert time.monotonic() - begun < 1.9  # uvicorn would give it two seconds
+                assert waiting.recv(1) == b""
 
     def test_a_port_that_is_taken_is_named(self, station: Station) -> None:
         port = int(station.url.rpartition(":")[2])
