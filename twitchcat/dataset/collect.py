@@ -52,7 +52,7 @@ def collect(
     with ExitStack() as stack:
         helix = stack.enter_context(HelixClient(settings.twitch, stop=stop))
         database = stack.enter_context(open_database(settings))
-        streams = stack.enter_context(LiveStreams(settings, live_state=helix.live_state))
+        streams = stack.enter_context(LiveStreams(settings, live_state=helix.live_state, stop=stop))
         claims = stack.enter_context(ChannelClaims(database))
         store = image_store(settings)
         bind(database, store)
@@ -67,8 +67,7 @@ def collect(
             stop=stop,
         )
         size = settings.capture.channels or CHANNELS_PER_CORE * (os.cpu_count() or 1)
-        pool: LocalPool[VisitOrder, VisitReport] = LocalPool(visitor.visit, size=size)
-        stack.callback(pool.close)
+        pool: LocalPool[VisitOrder, VisitReport] = stack.enter_context(LocalPool(visitor.visit, size=size))
         collector = Collector(
             plan,
             pool,

@@ -40,6 +40,7 @@ class Database:
         self.url = address  #: prints with its password masked
         self._server = server
         self._restarting = threading.Lock()
+        self._closed = False
         self.engine: Engine = create_engine(
             address.sqlalchemy,
             # Removing waits for a lock and must then see what was committed meanwhile, whatever the server's
@@ -72,6 +73,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; an embedded server that nobody else uses stops. Harmless twice."""
+        with self._restarting:
+            self._closed = True  # no thread that is still at work starts the server again
         self.engine.dispose()
         if self._server is not None:
             self._server.stop()
@@ -98,6 +101,8 @@ class Database:
             if self._server is None:
                 raise
         with self._restarting:  # one thread starts it, the others find it running
+            if self._closed:
+                raise StoreError("the database was closed")
             if self._server.start():
                 log.warning("embedded_database_restarted")
         return self.engine.connect()

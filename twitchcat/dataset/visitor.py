@@ -25,6 +25,7 @@ from twitchcat.errors import (
     AdsOnly,
     ChannelOffline,
     CredentialsRefused,
+    Interrupted,
     NetworkError,
     RateLimited,
     SegmentUnreadable,
@@ -84,6 +85,8 @@ class Visitor:
                 return self._visit(report, memory)
             finally:
                 self._claims.release(order.channel.id)
+        except Interrupted as error:  # that says nothing of the channel
+            return replace(report, reason=error.reason)
         except (StoreError, CredentialsRefused) as error:
             return replace(report, outcome=Outcome.LOST, reason=error.reason, error=error, finished_at=_now())
         except Exception as odd:
@@ -119,7 +122,7 @@ class Visitor:
             outcome = Outcome.AD
         except ChannelOffline as error:
             outcome, reason = Outcome.OFFLINE, error.reason
-        except (StoreError, CredentialsRefused):
+        except (StoreError, CredentialsRefused, Interrupted):
             raise
         except StreamUnreadable as error:
             outcome, reason = self._ended_or(error, order)
@@ -158,10 +161,9 @@ class Visitor:
         """Take frames from the channel's playlist window into `take`."""
         deadline = monotonic() + self._settings.capture.timeout.total_seconds()
         source = self._streams.open(order.channel.login)
-        fetched_before = source.bytes_fetched
         try:
-            take.variant = source.variant.name
             window = source.window()
+            take.variant = source.variant.name  # looking may have resolved it anew
             take.skip("ad", window.ads)
             take.skip("beside an ad", window.dropped)
             take.skip("unusable", window.unusable)
@@ -176,7 +178,7 @@ class Visitor:
             self._streams.close(order.channel.login)
             raise
         finally:
-            take.bytes_fetched = source.bytes_fetched - fetched_before
+            take.bytes_fetched = source.take_bytes()
 
     def _take_segments(
         self,
