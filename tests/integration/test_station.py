@@ -37,10 +37,40 @@ class TestControl:
         assert [channel["faults"] for channel in everywhere] == [[]] * 12
 
     @pytest.mark.parametrize(
+        ("switch", "shows"),
+        [
+            pytest.param({"fault": "slow:2"}, {"faults": ["slow:2"]}, id="faults"),
+            pytest.param({"live": False}, {"live": False}, id="offline"),
+            pytest.param({"category": "Art"}, {"declares": "Art"}, id="another category"),
+            pytest.param({"ads_s": 30, "ads_ago_s": 1}, {"ads": True}, id="an ad break"),
+        ],
+    )
+    def test_every_switch_may_be_thrown_for_all_channels(
+        self, station: Station, switch: dict[str, object], shows: dict[str, object]
+    ) -> None:
+        shown = httpx.put(f"{station.url}/station/channels/*", json=switch).json()
+        assert [{name: channel[name] for name in shows} for channel in shown] == [shows] * 12
+        assert httpx.get(f"{station.url}/station/channels").json() == shown
+
+    @pytest.mark.parametrize("nothing", [None, ""])
+    def test_a_channel_may_declare_no_category(
+        self, station: Station, helix: httpx.Client, nothing: str | None
+    ) -> None:
+        [shown] = httpx.put(f"{station.url}/station/channels/{LOGIN}", json={"category": nothing}).json()
+        [stream] = helix.get("/streams", params={"user_login": LOGIN}).json()["data"]
+        assert (shown["declares"], stream["game_id"], stream["game_name"]) == ("", "", "")
+        station.set_category("*", nothing)
+        assert {one["game_name"] for one in helix.get("/streams").json()["data"]} == {""}
+        assert helix.get("/games/top").json()["data"] == []
+        known = helix.get("/games", params={"name": ["SuperTux", "Doom"]}).json()["data"]
+        assert [game["name"] for game in known] == ["Doom", "SuperTux"]
+
+    @pytest.mark.parametrize(
         ("login", "body", "status", "message"),
         [
             pytest.param("nobody", {"live": True}, 404, "no channel nobody", id="no such channel"),
             pytest.param(LOGIN, {"fault": "slwo"}, 400, "did you mean slow", id="no such fault"),
+            pytest.param("*", {"fault": "slwo"}, 400, "did you mean slow", id="no such fault for all"),
             pytest.param(LOGIN, {"colour": 1}, 400, "colour", id="no such switch"),
             pytest.param(LOGIN, {"ads_s": -1}, 400, "ads_s", id="a wrong value"),
             pytest.param(LOGIN, [], 400, "object", id="no object"),

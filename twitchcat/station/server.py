@@ -118,16 +118,19 @@ class Station:
         """End every fault."""
         self._lineup.set_fault(EVERYWHERE, None)
 
-    def set_category(self, login: str, category: str) -> None:
-        """Declare another category from now on; "" is none."""
+    def set_category(self, login: str, category: str | None) -> None:
+        """Declare another category from now on, for all with `*`; None is none."""
         self._lineup.set_category(login, category)
 
     def set_live(self, login: str, live: bool) -> None:
-        """Begin or end the broadcast: GQL, usher and Helix all know at once."""
+        """Begin or end the broadcast (all of them, with `*`): GQL, usher and Helix all know at once."""
         self._lineup.set_live(login, live)
 
     def start_ads(self, login: str, seconds: float, *, ago_s: float = 0.0) -> None:
-        """Begin an ad break with the next segment, or so many seconds ago: it is in the window then."""
+        """Begin an ad break with the next segment, or so many seconds ago: it is in the window then.
+
+        With `*`, on every channel.
+        """
         self._lineup.start_ads(login, seconds, ago_s=ago_s)
 
     def expire_tokens(self) -> None:
