@@ -232,6 +232,8 @@ class HelixClient:
         except (httpx.TransportError, httpx.DecodingError, httpx.TooManyRedirects) as error:
             why = str(error) or type(error).__name__
             raise Transient(f"{where.hostname} could not be reached: {why}") from error
+        except (httpx.InvalidURL, UnicodeError) as error:  # no IP address after all; a name that is none
+            raise ConfigError(f"{url} cannot be asked: {error}") from error
         self._bucket.heard(answer.headers)
         if answer.status_code >= 500:
             raise Transient(f"{where.hostname} answered {answer.status_code} to {where.path}")
@@ -270,18 +272,26 @@ class _Bucket:
 
 
 def http_client(settings: TwitchSettings, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """Return a client for Helix and the token endpoint, with the environment's proxy and certificates."""
+    """Return a client for Helix and the token endpoint, with the environment's proxy and certificates.
+
+    Raises ConfigError if the environment names certificates or a proxy that cannot be used.
+    """
     timeout_s = settings.timeout.total_seconds()
-    bundle = network.ca_bundle()
-    ours = [url for url in (settings.helix_url, settings.auth_url) if network.is_loopback(url)]
-    return httpx.Client(
-        transport=transport,
-        timeout=timeout_s,
-        event_hooks={"response": [lambda answer: _bound(answer, timeout_s)]},
-        verify=network.tls_context(bundle) if bundle else True,
-        # No transport of its own: not through the proxy that the environment names.
-        mounts={f"all://{urlsplit(url).hostname}": None for url in ours},
-    )
+    urls = (settings.helix_url, settings.auth_url)
+    ours = [url for url in urls if network.is_loopback(url)]
+    tls = network.tls_context() if any(urlsplit(url).scheme == "https" for url in urls) else None
+    try:
+        return httpx.Client(
+            transport=transport,
+            timeout=timeout_s,
+            event_hooks={"response": [lambda answer: _bound(answer, timeout_s)]},
+            verify=True if tls is None else tls,
+            trust_env=len(ours) < len(urls),  # a station needs no proxy, not even one that can be used
+            # No transport of its own: not through the proxy that the environment names.
+            mounts={f"all://{urlsplit(url).hostname}": None for url in ours},
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:  # a SOCKS proxy; another scheme; no address
+        raise ConfigError(f"the proxy that HTTPS_PROXY or its like name cannot be used: {error}") from error
 
 
 class _BoundedBody(httpx.SyncByteStream):

@@ -27,6 +27,7 @@ from twitchcat.errors import (
     StreamUnreadable,
     TwitchcatError,
 )
+from twitchcat.twitch import network
 from twitchcat.twitch.breaker import Breaker
 from twitchcat.twitch.connections import shared_adapter
 from twitchcat.twitch.entities import LiveState
@@ -201,7 +202,8 @@ class LiveStreams:
 
     What is being read goes on when `stop` is set: who has begun is to finish.
     `live_state` (HelixClient.live_state) tells apart what streamlink cannot: offline, no such channel, live
-    but refused. Without it all are "offline".
+    but refused. Without it all are "offline". The constructor raises ConfigError if the environment names
+    certificates that cannot be used.
     """
 
     def __init__(
@@ -214,6 +216,8 @@ class LiveStreams:
         stop: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        if settings.twitch.rewrite is None:
+            network.tls_context()  # said here: streamlink would take it for a failure of Twitch
         self._settings = settings
         self._live_state = live_state
         self._breaker = breaker or Breaker()
