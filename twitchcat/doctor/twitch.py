@@ -12,7 +12,8 @@ import httpx
 from twitchcat.config import TwitchSettings
 from twitchcat.doctor.finding import Finding, failed_by, failure, ok, warning
 from twitchcat.errors import ConfigError, CredentialsRefused, NetworkError, RateLimited, TwitchError
-from twitchcat.twitch.helix import HelixClient, http_client
+from twitchcat.twitch.helix import HelixClient
+from twitchcat.twitch.http import http_client
 from twitchcat.twitch.pace import pause
 from twitchcat.twitch.token import WHERE_TO_GET_THEM
 

@@ -18,8 +18,9 @@ from pydantic import ValidationError
 
 from twitchcat.config import TwitchSettings
 from twitchcat.errors import ConfigError, CredentialsRefused, NetworkError, RateLimited, TwitchError
-from twitchcat.twitch import answers, network
+from twitchcat.twitch import answers
 from twitchcat.twitch.entities import Category, Channel, LiveState, LiveStream
+from twitchcat.twitch.http import http_client
 from twitchcat.twitch.pace import Pace, Pause, Transient, backing_off, pause
 from twitchcat.twitch.token import AppToken, TokenInfo, credentials
 
@@ -29,7 +30,6 @@ _BATCH = 100  # names, ids or logins in one request, and items on one page
 _ATTEMPTS = 4  # of one request that meets 5xx or a dead network
 _REFUSALS = 3  # 429s in a row that are waited out
 _LONGEST_WAIT_S = 61.0  # the bucket refills within a minute; a longer wait is a wrong clock
-_ANSWER_LIMIT = 4 * 1024**2  # bytes; a hundred streams have some 100 KB
 _LOGIN = re.compile(r"[a-z0-9_]{1,50}")  # Helix answers 400 to a batch that holds anything else
 
 Params = list[tuple[str, str | int]]
@@ -269,55 +269,6 @@ class _Bucket:
         with self._lock:
             if self._remaining == 0:
                 self._remaining = None  # until the next answer says
-
-
-def http_client(settings: TwitchSettings, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """Return a client for Helix and the token endpoint, with the environment's proxy and certificates.
-
-    Raises ConfigError if the environment names certificates or a proxy that cannot be used.
-    """
-    timeout_s = settings.timeout.total_seconds()
-    urls = (settings.helix_url, settings.auth_url)
-    ours = [url for url in urls if network.is_loopback(url)]
-    tls = network.tls_context() if any(urlsplit(url).scheme == "https" for url in urls) else None
-    try:
-        return httpx.Client(
-            transport=transport,
-            timeout=timeout_s,
-            event_hooks={"response": [lambda answer: _bound(answer, timeout_s)]},
-            verify=True if tls is None else tls,
-            trust_env=len(ours) < len(urls),  # a station needs no proxy, not even one that can be used
-            # No transport of its own: not through the proxy that the environment names.
-            mounts={f"all://{urlsplit(url).hostname}": None for url in ours},
-        )
-    except (ImportError, ValueError, httpx.InvalidURL) as error:  # a SOCKS proxy; another scheme; no address
-        raise ConfigError(f"the proxy that HTTPS_PROXY or its like name cannot be used: {error}") from error
-
-
-class _BoundedBody(httpx.SyncByteStream):
-    """The body of an answer as it arrives, which httpx bounds neither in time nor in size."""
-
-    def __init__(self, body: httpx.SyncByteStream, request: httpx.Request, timeout_s: float) -> None:
-        self._body, self._request = body, request
-        self._deadline = time.monotonic() + timeout_s
-
-    def __iter__(self) -> Iterator[bytes]:
-        size = 0
-        for part in self._body:
-            size += len(part)
-            if size > _ANSWER_LIMIT:
-                raise httpx.RemoteProtocolError("the answer is too long", request=self._request)
-            if time.monotonic() > self._deadline:
-                raise httpx.ReadTimeout("the answer did not end in time", request=self._request)
-            yield part
-
-    def close(self) -> None:
-        self._body.close()
-
-
-def _bound(answer: httpx.Response, timeout_s: float) -> None:
-    if isinstance(answer.stream, httpx.SyncByteStream):
-        answer.stream = _BoundedBody(answer.stream, answer.request, timeout_s)
 
 
 def _valid(logins: Iterable[str]) -> list[str]:
