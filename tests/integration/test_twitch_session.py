@@ -62,7 +62,7 @@ def reply(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 @contextmanager
 def session() -> Iterator[StreamSession]:
-    adapter = shared_adapter(None)
+    adapter = shared_adapter(None, connections=1)
     yield StreamSession(TwitchSettings(), adapter, threading.Event())
     adapter.close()
 
@@ -190,7 +190,7 @@ def resolve_at(wire: Wire, timeout: str) -> None:
 
 
 def read_from(wire: Wire, timeout: str) -> None:
-    with closing(shared_adapter(None)) as adapter:
+    with closing(shared_adapter(None, connections=1)) as adapter:
         session = StreamSession(settings_to(wire, timeout).twitch, adapter, threading.Event())
         session.fetch(f"{wire.url}/x", limit=MB)
 

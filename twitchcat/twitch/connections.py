@@ -129,8 +129,11 @@ class RewritingAdapter(TimedAdapter):
         return response
 
 
-def shared_adapter(rewrite: str | None, *, connections: int = 64) -> HTTPAdapter:
-    """Return the adapter whose connections all sessions share, rewriting to `rewrite` if given."""
+def shared_adapter(rewrite: str | None, *, connections: int) -> HTTPAdapter:
+    """Return the adapter whose connections all sessions share, rewriting to `rewrite` if given.
+
+    `connections` to one host are kept open: a station is one host, for all streams.
+    """
     if rewrite:
         return RewritingAdapter(rewrite, connections=connections)
     return TimedAdapter(connections=connections)

@@ -5,6 +5,7 @@ as its playlist's address is good.
 """
 
 import logging
+import os
 import random
 import re
 import threading
@@ -56,6 +57,7 @@ _RENEW_S = (20 * 3600.0, 22 * 3600.0)
 #: Streams kept open; past that, the one unused for the longest is forgotten. A collector that runs for months
 #: meets many thousands.
 _KEPT_OPEN = 1024
+_SPARE = 8  # connections beyond one for each visit: some close late
 _PLAYLIST_LIMIT = 4 * 1024**2  # bytes; the longest live playlist has some hundred KB
 _SEGMENT_LIMIT = 32 * 1024**2  # bytes; ten seconds at 25 Mbit/s
 _GONE = frozenset({401, 403, 404, 410})  # what the address of a playlist answers when it is no good any more
@@ -224,7 +226,8 @@ class LiveStreams:
         self._clock = clock
         self._throttle = Throttle(clock=clock)
         self._pace = Pace(settings.twitch.resolves_per_second)
-        self._adapter = adapter or shared_adapter(settings.twitch.rewrite)
+        visits = settings.capture.channels or min(32, 4 * (os.cpu_count() or 1))
+        self._adapter = adapter or shared_adapter(settings.twitch.rewrite, connections=visits + _SPARE)
         self._closed = threading.Event()
         self._stop = stop or self._closed
         self._lock = threading.Lock()
