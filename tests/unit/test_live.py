@@ -1,11 +1,13 @@
 import logging
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import urllib3
 from streamlink import Streamlink
 from streamlink.plugins.twitch import Twitch
 
@@ -36,7 +38,7 @@ from twitchcat.errors import (
     TwitchError,
 )
 from twitchcat.twitch.breaker import Breaker, Circuit
-from twitchcat.twitch.connections import RewritingAdapter
+from twitchcat.twitch.connections import RewritingAdapter, TimedAdapter, shared_adapter
 from twitchcat.twitch.entities import LiveState
 from twitchcat.twitch.live import Chunk, LiveSource, LiveStreams
 from twitchcat.twitch.resolve import AskLiveState, _warn_once
@@ -265,6 +267,64 @@ def test_streamlink_keeps_quiet(way: str) -> None:
     finally:
         logging.getLogger().removeHandler(terminal)
     assert [name for name in heard if name.startswith("streamlink")] == []
+
+
+USHER = "/api/v2/channel/hls/x.m3u8?platform=web&sig=SECRET&token=%7B%22SECRET%22%7D&fast_bread=True"
+NO_ROUTE = urllib3.exceptions.NewConnectionError(
+    urllib3.connection.HTTPConnection("usher.ttvnw.net"), "[Errno 113] No route to host"
+)
+NOT_REACHED = urllib3.exceptions.MaxRetryError(
+    urllib3.HTTPSConnectionPool("usher.ttvnw.net"), USHER, NO_ROUTE
+)
+
+
+@pytest.mark.parametrize(
+    "usher",
+    [
+        pytest.param(requests.ConnectionError(NOT_REACHED), id="not reached"),
+        pytest.param(requests.TooManyRedirects(f"gave up at https://usher.ttvnw.net{USHER}"), id="redirects"),
+        pytest.param(OSError(f"https://usher.ttvnw.net{USHER} is odd"), id="an error of another kind"),
+        pytest.param(Reply(403, f"<a href=https://usher.ttvnw.net{USHER}>"), id="refused with a page"),
+        pytest.param(Reply(body=f"https://usher.ttvnw.net{USHER}"), id="a list that is none"),
+        pytest.param(Reply(500), id="500"),
+    ],
+)
+def test_neither_signature_nor_token_is_said_or_logged(
+    way: str, usher: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(TwitchcatError) as raised:
+        opened(FakeTwitch(usher=usher), live_state=lambda _: LiveState.LIVE)
+    said = [str(vars(record)) for record in caplog.records if record.name.startswith("twitchcat")]
+    assert "SECRET" not in f"{raised.value} {said}"
+
+
+def test_what_was_not_reached_is_said_in_a_few_words() -> None:
+    with pytest.raises(NetworkError) as raised:
+        opened(FakeTwitch(usher=requests.ConnectionError(NOT_REACHED)))
+    assert str(raised.value) == "Twitch could not be reached: [Errno 113] No route to host"
+
+
+def test_a_segment_whose_address_has_no_host_is_said_to_have_none() -> None:
+    source = opened(FakeTwitch(segment=requests.exceptions.InvalidURL("no host")))
+    with pytest.raises(NetworkError, match="an address without a host could not be reached"):
+        source.read("https:///x.ts", 0, 3)
+
+
+def test_a_pool_that_is_full_keeps_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(shared_adapter(None, connections=1)) as adapter:
+        assert isinstance(adapter, TimedAdapter)
+        pool = adapter.poolmanager.connection_from_url("http://127.0.0.1")
+        for connection in [pool._get_conn(), pool._get_conn()]:
+            pool._put_conn(connection)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("channels", [3, 200])
+def test_every_visit_may_keep_its_connection(channels: int) -> None:
+    with LiveStreams(Settings.model_validate({"capture": {"channels": channels}})) as streams:
+        kept = streams._adapter.poolmanager.connection_from_url("http://127.0.0.1").pool
+        assert kept is not None
+        assert kept.maxsize >= channels
 
 
 @pytest.mark.parametrize("login", ["", "two words", "a/b", "x" * 51, "http://x"])

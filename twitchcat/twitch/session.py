@@ -28,9 +28,14 @@ from twitchcat.twitch.pace import Transient, backing_off, pause
 
 log = logging.getLogger(__name__)
 
+# Its warnings quote addresses whole, access tokens included; one says that a pool of connections is full,
+# which only costs a new connection the next time.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
 _READ_BYTES = 65_536
 _PLUGIN_LIMIT = 4 * 1024**2  # bytes of an answer that streamlink's plugin asks for; most have some KB
 _ATTEMPTS = 3  # of one read
+_QUERY = re.compile(r"(?<=\S)\?[^\s?]*=\S*")
 _OBJECT = re.compile(r"<urllib3[^>]*>:?\s*|HTTPS?Connection(Pool)?\([^)]*\):\s*")
 
 
@@ -124,7 +129,7 @@ class StreamSession:
         return answer
 
     def _once(self, url: str, headers: dict[str, str], limit: int) -> Answer:
-        host = urlsplit(url).hostname
+        host = urlsplit(url).hostname or "an address without a host"
         deadline = time.monotonic() + self._timeout_s
         try:
             response: requests.Response = self._http.get(
@@ -143,7 +148,7 @@ class StreamSession:
         except (urllib3.exceptions.IncompleteRead, urllib3.exceptions.ProtocolError) as error:
             raise Transient(f"{host} broke off its answer") from Incomplete(str(error))
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Transient(f"{host} could not be read: {error}") from error
+            raise Transient(f"{host} could not be read: {brief(error)}") from error
         finally:
             self._count(response.raw.tell())
             response.close()
@@ -186,7 +191,7 @@ class StreamSession:
         response.raw = urllib3.HTTPResponse(body=io.BytesIO(body), preload_content=False)
 
 
-def _unreachable(host: str | None, error: OSError) -> Exception:
+def _unreachable(host: str, error: OSError) -> Exception:
     cause = getattr(error, "err", None)  # streamlink keeps what requests raised there
     if isinstance(cause, requests.Timeout):
         return NetworkError(f"{host} did not answer in time")
@@ -194,6 +199,16 @@ def _unreachable(host: str | None, error: OSError) -> Exception:
 
 
 def brief(error: BaseException) -> str:
-    """Say in a few words what went wrong, without the addresses of urllib3's objects."""
-    text = str(error) or type(error).__name__
-    return _OBJECT.sub("", text)
+    """Say in a few words what went wrong.
+
+    Without the addresses of urllib3's objects, and without what addresses on the web carry: access tokens.
+    """
+    inner = error.args[0] if error.args else None
+    if isinstance(inner, urllib3.exceptions.MaxRetryError) and inner.reason is not None:
+        error = inner.reason  # the rest of its text is the address
+    return _OBJECT.sub("", without_queries(str(error) or type(error).__name__))
+
+
+def without_queries(text: str) -> str:
+    """Return the text with the query of every address in it cut off: usher's hold signature and token."""
+    return _QUERY.sub("?…", text)
