@@ -1,11 +1,13 @@
 """The station as a server: its switches, its command, its coming and going."""
 
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -141,6 +143,26 @@ class TestServer:
         begun = time.monotonic()
         httpx.get(f"{station.url}/station/channels")
         assert time.monotonic() - begun >= 0.2
+
+    def test_the_command_names_what_it_leaves_out_and_what_is_called_otherwise(self, tmp_path: Path) -> None:
+        for category in ("Doom", "Chess"):
+            (tmp_path / category).mkdir()
+            shutil.copy(PACKAGED_CLIPS / "Doom" / "doom_s2.mp4", tmp_path / category / "S1.mp4")
+        (tmp_path / "Doom" / "notes.mp4").write_text("buy milk")
+        command = [sys.executable, "-c", "from twitchcat.cli import main; main()", "station"]
+        with subprocess.Popen(
+            [*command, str(tmp_path), "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as running:
+            assert running.stdout is not None
+            announced = [next(running.stdout).split() for _ in range(3)]
+            running.terminate()
+            _, told = running.communicate(timeout=10)
+        assert announced[0][-1] == "File"
+        assert [(row[0], row[-1]) for row in announced[1:]] == [("chess_s1", "S1.mp4"), ("doom_s1", "S1.mp4")]
+        assert f"{tmp_path / 'Doom' / 'notes.mp4'} is left out, it cannot be played: " in told
 
     def test_the_command_serves_until_it_is_told_to_stop(self) -> None:
         command = [sys.executable, "-c", "from twitchcat.cli import main; main()"]

@@ -88,6 +88,8 @@ def _announce(running: "Station", *, as_json: bool) -> None:
 
     channels = [describe(running.lineup, channel) for channel in running.channels]
     settings = running.settings()["twitch"]
+    for left_out in running.lineup.folder.left_out:
+        typer.echo(f"twitchcat: {left_out.file} is left out, it cannot be played: {left_out.why}", err=True)
     if as_json:
         typer.echo(json.dumps({"url": running.url, "settings": {"twitch": settings}, "channels": channels}))
     else:
@@ -106,12 +108,17 @@ def _print_channels(channels: "list[dict[str, Any]]") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    table = Table(
-        Column("Channel", overflow="fold"), "Category", "Viewers", "State", box=None, pad_edge=False
-    )
+    # A name that cannot be a login, or that several files have, is not what its channel is called.
+    files = {channel["login"]: Path(channel["file"]) for channel in channels}
+    others = {login for login, file in files.items() if file.stem != login}
+    table = Table(Column("Channel", no_wrap=True), "Category", "Viewers", "State", box=None, pad_edge=False)
+    if others:
+        table.add_column("File", overflow="fold")
     for channel in channels:
         state = ["live" if channel["live"] else "offline", *channel["faults"]]
         if channel["declares"] != channel["shows"]:
             state.insert(1, f"declares {channel['declares'] or 'nothing'}")
-        table.add_row(channel["login"], channel["shows"], str(channel["viewers"]), ", ".join(state))
+        login = channel["login"]
+        named = [files[login].name if login in others else ""] if others else []
+        table.add_row(login, channel["shows"], str(channel["viewers"]), ", ".join(state), *named)
     Console().print(table)
