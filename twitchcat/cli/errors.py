@@ -1,11 +1,11 @@
 """Errors of twitchcat as exit codes: the only place that knows them."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
+from twitchcat.cli.console import OutputLost, give_up_output, printable
 from twitchcat.errors import (
     ChannelOffline,
     ConfigError,
@@ -52,12 +52,11 @@ def cli_errors() -> Iterator[None]:
     except TwitchcatError as error:
         print_error(str(error))
         raise typer.Exit(exit_code(error)) from error
-    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
-        sys.stderr.close()
-        raise typer.Exit(0) from None
+    except OutputLost as error:
+        raise typer.Exit(give_up_output(error)) from error
 
 
 def print_error(message: str) -> None:
     """Say on stderr what went wrong."""
     for line in message.splitlines():
-        typer.echo(f"twitchcat: {line}", err=True)
+        typer.echo(f"twitchcat: {printable(line)}", err=True)

@@ -11,16 +11,24 @@ from types import FrameType
 
 @contextmanager
 def stop_on_signals(*, enter: bool = False) -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C and SIGTERM set, once; the second time they end the process at once.
+    """Give an event that Ctrl-C and SIGTERM set.
+
+    The second time they raise KeyboardInterrupt: nobody waits for what is in hand any more, yet what was
+    started is stopped and what is temporary removed. The third time they kill.
 
     With `enter`, a line typed at a terminal sets it too.
     """
     stop = threading.Event()
+    interrupted = False
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal interrupted
+        if interrupted:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
+        if stop.is_set():
+            interrupted = True
+            raise KeyboardInterrupt
         stop.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
