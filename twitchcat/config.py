@@ -6,6 +6,7 @@ in the user's configuration directory. A variable's name is the key in capitals 
 """
 
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -91,6 +92,13 @@ def _address(value: str) -> str:
     return value
 
 
+def _postgres(value: SecretStr) -> SecretStr:
+    scheme, separator, _ = value.get_secret_value().partition("://")
+    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg2"}:
+        raise ValueError("must start with postgresql:// or postgres://")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
 Address = Annotated[str, AfterValidator(_address)]
 Logins = Annotated[tuple[str, ...], AfterValidator(_lower)]
@@ -104,7 +112,9 @@ class _Section(BaseModel):
 class DatabaseSettings(_Section):
     """Where the rows are."""
 
-    url: SecretStr | None = None  #: unset: the embedded server under data_dir
+    url: Annotated[SecretStr, AfterValidator(_postgres)] | None = (
+        None  #: unset: the embedded server under data_dir
+    )
     pool: Annotated[int, Field(ge=1)] = 8  #: connections kept open by one process
     statement_timeout: Duration = timedelta(seconds=30)  #: of `db query`
 
@@ -266,12 +276,25 @@ def _read_environment(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str,
     mine = {name.upper(): name for name in env if name.upper().startswith(ENV_PREFIX) and env[name]}
     for name in mine.keys() - known.keys() - {ENV_FILE}:
         raise ConfigError(f"environment: unknown variable {mine[name]}{_nearest(name, known)}")
+    for name in mine.keys() & known.keys():
+        if _is_list(known[name]) and not _is_json_list(env[mine[name]]):
+            raise ConfigError(f"{mine[name]}: {known[name]}: must be a list in JSON, such as '[\"Chess\"]'")
     source = EnvSettingsSource(_EnvironmentSettings)
     source.env_vars = {name.lower(): env[mine[name]] for name in mine if name in known}
+    return source(), {known[name]: mine[name] for name in mine if name in known}
+
+
+def _is_list(key: str) -> bool:
+    section, _, name = key.rpartition(".")
+    model: Any = Settings.model_fields[section].annotation if section else Settings
+    return get_origin(model.model_fields[name].annotation) is tuple
+
+
+def _is_json_list(text: str) -> bool:
     try:
-        return source(), {known[name]: mine[name] for name in mine if name in known}
-    except ValueError as error:  # SettingsError: a list or table that is not JSON
-        raise ConfigError(f"environment: {error}: lists are given as JSON") from error
+        return isinstance(json.loads(text), list)
+    except ValueError:
+        return False
 
 
 def known_keys() -> tuple[str, ...]:
@@ -318,5 +341,42 @@ def _explain(error: ErrorDetails, origins: Mapping[str, str], file: Path | None)
     if error["type"] == "extra_forbidden":
         sections = {known.rsplit(".", 1)[0] for known in known_keys() if "." in known}
         return f"{where}: unknown key {key}{_nearest(key, [*known_keys(), *sections])}"
+    return f"{where}: {key}: {error_in_words(error)}"
+
+
+def error_in_words(error: ErrorDetails) -> str:
+    """What is wrong with a value, in the words of a settings file."""
+    if error["type"] in _WORDS:
+        return _WORDS[error["type"]].format(**error.get("ctx", {}))
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {key}: {message[0].lower()}{message[1:]}"
+    return f"{message[0].lower()}{message[1:]}"
+
+
+_DURATION = "must be a duration such as 30s, 5m, 2h, 14d"
+_WHOLE, _NUMBER, _FLAG = "must be a whole number", "must be a number", "must be true or false"
+_SIZE = "must be a size such as 64KiB"
+#: Kinds of errors, as pydantic lists them, in our words.
+_WORDS = {
+    "tuple_type": "must be a list",
+    "model_type": "must be a table",
+    "string_type": "must be a text",
+    "path_type": "must be a path",
+    "time_delta_type": _DURATION,
+    "time_delta_parsing": _DURATION,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "bool_type": _FLAG,
+    "bool_parsing": _FLAG,
+    "byte_size": _SIZE,
+    "byte_size_unit": _SIZE,
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+}

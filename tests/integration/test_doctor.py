@@ -54,7 +54,7 @@ def test_an_empty_database_is_a_failure_that_names_the_command_and_stays_empty(
     ("url", "kind"),
     [
         pytest.param("postgresql://me:hidden@127.0.0.1:1/x", StoreError, id="nobody listens"),
-        pytest.param("mysql://me:hidden@localhost/x", ConfigError, id="not Postgres"),
+        pytest.param("postgresql://me:hidden@localhost:port/x", ConfigError, id="no URL"),
     ],
 )
 def test_a_database_that_cannot_be_opened_is_one_failure(

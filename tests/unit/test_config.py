@@ -73,8 +73,22 @@ def test_an_empty_variable_is_no_variable() -> None:
     [
         pytest.param("[collect]\ntpo = 3", ["collect.tpo", "did you mean collect.top?"], id="a misspelt key"),
         pytest.param("[databas]\nurl = 'x'", ["databas", "did you mean database?"], id="a misspelt section"),
-        pytest.param("[collect]\ntop = 'many'", ["collect.top", "valid integer"], id="a wrong type"),
-        pytest.param("[collect]\nrevisit = '5x'", ["collect.revisit"], id="a wrong duration"),
+        pytest.param("[collect]\ntop = 'many'", ["collect.top", "must be a whole number"], id="a wrong type"),
+        pytest.param(
+            "[collect]\nrevisit = '5x'",
+            ["collect.revisit: must be a duration such as 30s, 5m, 2h, 14d"],
+            id="a wrong duration",
+        ),
+        pytest.param("[collect]\ncategories = 'Chess'", ["collect.categories: must be a list"], id="no list"),
+        pytest.param("capture = 3", ["capture: must be a table"], id="no table"),
+        pytest.param("[collect]\ntop = 0", ["collect.top: must be 1 or more"], id="too small"),
+        pytest.param("[collect]\ngames_only = 'y?'", ["collect.games_only: must be true or"], id="no flag"),
+        pytest.param("[log]\nlevel = 'loud'", ["log.level: must be 'debug', 'info'"], id="no choice"),
+        pytest.param(
+            "[database]\nurl = 'mysql://me:hidden@localhost/x'",
+            ["database.url: must start with postgresql:// or postgres://"],
+            id="another database",
+        ),
         pytest.param("[collect]\nrevisit = '0s'", ["collect.revisit", "longer than zero"], id="no duration"),
         pytest.param("[collect]\nrevisit = '99999999999d'", ["collect.revisit"], id="longer than time"),
         pytest.param("[retention]\nmax_age = '40000d'", ["retention.max_age", "100 years"], id="too long"),
@@ -131,7 +145,15 @@ def test_addresses_are_taken_as_they_are_written(write: WriteFile, url: str) -> 
         pytest.param(
             "TWITCHCAT_COLLECT__TOP", "many", "TWITCHCAT_COLLECT__TOP: collect.top", id="wrong type"
         ),
-        pytest.param("TWITCHCAT_COLLECT__DENY", "a,b", "JSON", id="a list that is no JSON"),
+        pytest.param(
+            "TWITCHCAT_COLLECT__CATEGORIES",
+            "Chess",
+            """CATEGORIES: collect.categories: must be a list in JSON, such as '["Chess"]'""",
+            id="a list that is no JSON",
+        ),
+        pytest.param(
+            "TWITCHCAT_COLLECT__DENY", "5", "collect.deny: must be a list", id="JSON that is no list"
+        ),
     ],
 )
 def test_a_mistake_in_the_environment_names_the_variable(variable: str, value: str, named: str) -> None:
