@@ -304,6 +304,6 @@ def downgrade() -> None:
     """Drop everything but the extension, which may serve others too."""
     op.execute("DROP VIEW channel_now, frame_index")
     op.execute(
-        "DROP TABLE dataset, alerts, category_spans, observations, watched_channels, labels, models, embeddings,"
-        " frames, captures, broadcasts, channels, categories"
+        "DROP TABLE dataset, alerts, category_spans, observations, watched_channels, labels, models,"
+        " embeddings, frames, captures, broadcasts, channels, categories"
     )
