@@ -88,7 +88,7 @@ def collect(
             once=once,
             duration=run_for,
         )
-        with stop_on_signals(enter=True) as stop, choose_display(as_json=as_json) as display:
+        with stop_on_signals(enter=True) as stop, choose_display(as_json=as_json, stop=stop) as display:
             summary = run(settings, request, observer=display, stop=stop)
         display.summarise(summary)
         if (login and once) or not summary.totals.frames:

@@ -2,7 +2,9 @@
 
 import errno
 import io
+import json
 import os
+import re
 import sys
 import unicodedata
 from typing import Any
@@ -39,6 +41,22 @@ def _commands(character: str) -> bool:
 def _escaped(character: str) -> str:
     number = ord(character)
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def json_text(value: Any) -> str:
+    """The value as JSON on one line, readable in every script, commanding no terminal."""
+    line = json.dumps(value, ensure_ascii=False)
+    # JSON itself escapes only the first 32.
+    return re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+def counted(count: int, noun: str) -> str:
+    """The count and its noun.
+
+    >>> counted(1, "frame"), counted(2, "frame")
+    ('1 frame', '2 frames')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 class OutputLost(OSError):

@@ -20,6 +20,7 @@ def info(context: typer.Context, as_json: Json = False) -> None:
 
     Example: twitchcat dataset info
     """
+    from twitchcat.cli.console import json_text
     from twitchcat.cli.context import settings_of
     from twitchcat.cli.dataset_display import info_as_dict, print_info
     from twitchcat.dataset.database import open_database
@@ -30,7 +31,7 @@ def info(context: typer.Context, as_json: Json = False) -> None:
         with open_database(settings) as database:
             found = dataset_info(database, target=settings.collect.per_category)
         if as_json:
-            typer.echo(json.dumps(info_as_dict(found), ensure_ascii=False))
+            typer.echo(json_text(info_as_dict(found)))
         else:
             print_info(found)
 

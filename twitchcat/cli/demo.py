@@ -90,7 +90,7 @@ def _collect(settings: "Settings", seconds: timedelta) -> bool:
     from twitchcat.cli.signals import stop_on_signals
     from twitchcat.dataset.collect import CollectRequest, collect
 
-    with stop_on_signals(enter=True) as stop, choose_display(as_json=False) as display:
+    with stop_on_signals(enter=True) as stop, choose_display(as_json=False, stop=stop) as display:
         summary = collect(settings, CollectRequest(duration=seconds), observer=display, stop=stop)
     display.summarise(summary)
     return bool(summary.totals.frames)
