@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +110,33 @@ def test_a_data_directory_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
     assert str(file) in found["data directory"].message
 
 
+@pytest.mark.parametrize(
+    "below", [pytest.param("", id="the directory itself"), pytest.param("below", id="one below it")]
+)
+def test_a_data_directory_of_somebody_else_is_a_failure_and_no_fault_of_ours(
+    shut_folder: Path, below: str
+) -> None:
+    done = as_somebody_else("--only", "database", "--only", "storage", "--json", data_dir=shut_folder / below)
+    assert done.returncode == 7, done.stderr
+    found = {one["name"]: one for one in json.loads(done.stdout)["findings"]}
+    assert found["data directory"]["level"] == found["database"]["level"] == "failure"
+    assert "Permission denied" in found["data directory"]["message"]
+    assert (
+        f"the embedded database in {shut_folder / below / 'postgres'} cannot be used"
+        in (found["database"]["message"])
+    )
+    assert found["database"]["advice"] == found["data directory"]["advice"]
+    assert "report this" not in done.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder here in which nothing can be made")
+def test_a_data_directory_that_cannot_be_made_is_a_failure_and_its_disk_is_not_counted() -> None:
+    found = look(Settings(data_dir=Path("/proc/nope")), Area.STORAGE, Area.DATABASE)
+    assert levels(found) == {"data directory": "failure", "database": "failure"}
+    assert "/proc/nope" in found["data directory"].message
+    assert "cannot be made" in found["database"].message
+
+
 def test_trying_the_data_directory_leaves_nothing_in_it(tmp_path: Path) -> None:
     found = look(Settings(data_dir=tmp_path), Area.STORAGE)
     assert found["data directory"].message == f"{tmp_path}, writable"
@@ -157,6 +187,42 @@ def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         env=env | environment,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def shut_folder() -> Iterator[Path]:
+    """A folder with a database in it that only its owner may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="twitchcat-data-"))
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "PG_VERSION").touch()
+    folder.chmod(0o700 if os.geteuid() == 0 else 0)
+    yield folder
+    folder.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def as_somebody_else(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command with this data directory, as root without the rights of root."""
+    # In a process that has imported everything already: the packages may be where only root can read them.
+    code = f"""
+import os, sys
+from twitchcat.cli import main
+import twitchcat.doctor.database, twitchcat.doctor.storage, twitchcat.dataset.binaries
+import rich.console, rich.progress, psycopg2, sqlalchemy.dialects.postgresql.psycopg2
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+sys.argv = ["twitchcat", "doctor", *{list(arguments)!r}]
+main()
+"""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TWITCHCAT_")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**env, "TWITCHCAT_DATA_DIR": str(data_dir)},
         timeout=60,
     )
 

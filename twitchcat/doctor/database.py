@@ -10,7 +10,8 @@ from twitchcat.config import Settings
 from twitchcat.dataset import revision
 from twitchcat.dataset.database import open_database
 from twitchcat.dataset.embedded import EmbeddedServer
-from twitchcat.doctor.finding import Finding, failed_by, failure, ok
+from twitchcat.doctor.finding import Finding, Level, failed_by, failure, ok
+from twitchcat.doctor.storage import directory_finding
 from twitchcat.errors import ConfigError, RevisionMismatch, StoreError
 
 _PGVECTOR = text(
@@ -79,11 +80,21 @@ def _facts(settings: Settings) -> DatabaseFacts:
     if settings.database.url is not None:
         return _look(settings)
     cluster = EmbeddedServer(settings.data_dir).cluster
-    if (cluster / "PG_VERSION").exists():
+    if _is_made(cluster):
         return _look(settings, where=f"{cluster} (embedded)")
+    directory = directory_finding(settings.data_dir)
+    if directory.level is Level.FAILURE:
+        raise StoreError(f"the embedded database cannot be made: {directory.message}")
     with tempfile.TemporaryDirectory(prefix="twitchcat-doctor-") as folder:
         elsewhere = settings.model_copy(update={"data_dir": Path(folder)})
         return _look(elsewhere, where=str(cluster), tried_out=True)
+
+
+def _is_made(cluster: Path) -> bool:
+    try:
+        return (cluster / "PG_VERSION").exists()
+    except PermissionError:
+        return True  # or may be: opening it says what is the matter
 
 
 def _look(settings: Settings, *, where: str | None = None, tried_out: bool = False) -> DatabaseFacts:
@@ -108,6 +119,9 @@ def _look(settings: Settings, *, where: str | None = None, tried_out: bool = Fal
 
 def _advice(settings: Settings) -> str:
     if settings.database.url is None:
+        directory = directory_finding(settings.data_dir)
+        if directory.advice is not None:
+            return directory.advice
         logs = "`postgres/start.log` and `postgres/log` in data_dir"
         return f"See {logs}, or set database.url to a server of yours."
     return "Start the server, or correct host, port, user and password in database.url."
