@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 
+from tests.fixtures.postgres import PASSWORD, USER, PostgresServer
 from twitchcat.config import DatabaseSettings, LoadedSettings, Settings
 from twitchcat.dataset import revision
 from twitchcat.dataset.address import Address
@@ -79,6 +81,37 @@ def test_a_password_may_come_from_libpq_s_own_variable_instead_of_the_url(
     monkeypatch.setenv("PGPASSWORD", address.password or "")
     found = look(settings.model_copy(update={"database": bare}), Area.DATABASE)
     assert found["database"].level is Level.OK
+
+
+def test_an_owner_who_may_not_put_pgvector_in_is_warned_before_the_upgrade(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    name = postgres_server.create()
+    role = f"plain_{name}"
+    postgres_server.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+    postgres_server.execute(f"ALTER DATABASE {name} OWNER TO {role}")
+    try:
+        as_superuser, as_owner = (
+            Settings(data_dir=tmp_path, database=DatabaseSettings(url=SecretStr(url)))
+            for url in (postgres_server.url(name), postgres_server.url(name).replace(USER, role, 1))
+        )
+        found = look(as_owner, Area.DATABASE)["pgvector"]
+        assert found.level is Level.WARNING
+        assert "superuser run `CREATE EXTENSION vector`" in (found.advice or "")
+        with pytest.raises(StoreError, match="permission denied to create extension"):
+            set_up(as_owner)
+        with open_database(as_superuser, require_current=False) as database, database.begin() as connection:
+            connection.execute(text("CREATE EXTENSION vector"))
+        assert look(as_owner, Area.DATABASE)["pgvector"].level is Level.OK
+        set_up(as_owner)
+    finally:
+        postgres_server.drop(name)
+        postgres_server.execute(f"DROP ROLE {role}")
+
+
+def set_up(settings: Settings) -> None:
+    with open_database(settings, require_current=False) as database:
+        revision.upgrade(database)
 
 
 def test_without_an_embedded_database_a_trial_says_that_it_would_work_and_leaves_nothing(

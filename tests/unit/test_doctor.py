@@ -234,6 +234,12 @@ AHEAD = RevisionMismatch("the database stands at 0009, unknown here: use a newer
             facts(mismatch=AHEAD, embedded=True, known=False), "ok failure ok", id="embedded, ahead of us"
         ),
         pytest.param(facts(pgvector=None), "ok ok ok", id="pgvector only at hand"),
+        pytest.param(
+            facts(pgvector=None, may_create=False),
+            "ok ok warning",
+            id="pgvector for superusers only",
+        ),
+        pytest.param(facts(may_create=False), "ok ok ok", id="pgvector there: nobody needs to put it in"),
         pytest.param(facts(pgvector=None, pgvector_at_hand=None), "ok ok failure", id="no pgvector"),
     ],
 )

@@ -10,12 +10,19 @@ from twitchcat.config import Settings
 from twitchcat.dataset import revision
 from twitchcat.dataset.database import open_database
 from twitchcat.dataset.embedded import EmbeddedServer
-from twitchcat.doctor.finding import Finding, Level, failed_by, failure, ok
+from twitchcat.doctor.finding import Finding, Level, failed_by, failure, ok, warning
 from twitchcat.doctor.storage import directory_finding
 from twitchcat.errors import ConfigError, RevisionMismatch, StoreError
 
 _PGVECTOR = text(
     "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = 'vector'"
+)
+#: Who may put an extension in: PostgreSQL's manual, CREATE EXTENSION.
+_MAY_CREATE = text(
+    "SELECT rolsuper OR has_database_privilege(current_database(), 'CREATE') AND EXISTS ("
+    "  SELECT FROM pg_available_extension_versions JOIN pg_available_extensions USING (name)"
+    "  WHERE name = 'vector' AND version = default_version AND (trusted OR NOT superuser))"
+    " FROM pg_roles WHERE rolname = current_user"
 )
 
 
@@ -32,6 +39,7 @@ class DatabaseFacts:
     known: bool  #: whether this twitchcat can upgrade from the revision
     pgvector: str | None  #: version, if the database has it
     pgvector_at_hand: str | None  #: version that the server could install
+    may_create: bool = True  #: whether our role may have it installed
 
 
 def examine_database(settings: Settings) -> list[Finding]:
@@ -70,6 +78,10 @@ def _revision(facts: DatabaseFacts) -> Finding:
 def _pgvector(facts: DatabaseFacts) -> Finding:
     if facts.pgvector is not None:
         return ok("pgvector", facts.pgvector)
+    if facts.pgvector_at_hand is not None and not facts.may_create:
+        said = f"{facts.pgvector_at_hand} at hand, but this role may not put it into the database"
+        advice = "Have a superuser run `CREATE EXTENSION vector` in this database once."
+        return warning("pgvector", said, advice)
     if facts.pgvector_at_hand is not None:
         return ok("pgvector", f"{facts.pgvector_at_hand} at hand; `twitchcat db upgrade` puts it in")
     advice = "Install pgvector on the database server."
@@ -114,6 +126,7 @@ def _look(settings: Settings, *, where: str | None = None, tried_out: bool = Fal
             known=current is None or current in revision.known_revisions(),
             pgvector=pgvector.installed_version if pgvector else None,
             pgvector_at_hand=pgvector.default_version if pgvector else None,
+            may_create=bool(connection.scalar(_MAY_CREATE)),
         )
 
 
