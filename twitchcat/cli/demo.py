@@ -51,6 +51,7 @@ def demo(
 
     console = Console(highlight=False, stderr=False)
     with cli_errors(), ExitStack() as stack:
+        _check_writable(output)
         loaded_settings(context)  # for its logging; the demo's own settings are the same for everybody
         folder = data_dir or context.obj.data_dir
         if folder is None:
@@ -77,6 +78,26 @@ def demo(
             return
         _title(console, "twitchcat dataset info")
         _ask(console, settings, output)
+
+
+def _check_writable(output: Path) -> None:
+    """Find out before half a minute of work whether its result can be written. Raises ConfigError."""
+    import tempfile
+
+    from twitchcat.errors import ConfigError
+
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists():
+            with output.open("ab"):
+                pass
+        else:
+            with tempfile.TemporaryFile(dir=output.parent):
+                pass
+    except OSError as error:
+        raise ConfigError(
+            f"the contact sheet cannot be written to {output}: {error.strerror}; --output takes another place"
+        ) from error
 
 
 def _title(console: "Console", text: str) -> None:
