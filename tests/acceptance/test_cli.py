@@ -118,6 +118,16 @@ def test_a_wrong_setting_ends_with_2_and_names_the_nearest_key(command: Command)
     assert done.stderr == "twitchcat: twitchcat.toml: unknown key collect.topp; did you mean collect.top?\n"
 
 
+@pytest.mark.parametrize("sheet", ["/proc/sheet.png", "file/sheet.png", "folder"])
+def test_a_demo_whose_sheet_cannot_be_written_says_so_before_it_begins(sheet: str, command: Command) -> None:
+    (command.folder / "file").touch()
+    (command.folder / "folder").mkdir()
+    done = command.run("demo", "--output", sheet)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"twitchcat: the contact sheet cannot be written to {sheet}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_missing_credentials_end_with_2_and_say_where_to_get_them(command: Command) -> None:
     done = command.run("collect")
     assert done.returncode == 2
@@ -183,7 +193,7 @@ VISIT = {
 }  # fmt: skip
 SUMMARY = {
     "event", "why", "seconds", "frames", "image_bytes", "bytes_fetched", "visits", "reasons", "skipped",
-    "categories",
+    "categories", "unknown",
 }  # fmt: skip
 INFO = {"frames", "bytes", "channels", "captures", "outcomes", "categories"}
 CATEGORY = {"id", "name", "frames", "channels", "captures", "bytes", "first", "last", "target", "progress"}
@@ -239,14 +249,35 @@ def test_results_for_people_go_to_stdout_and_all_else_to_stderr(collector: Comma
     assert collector.run("dataset", "sync").stdout.splitlines()[-1].split() == ["removed", "0"]
 
 
-def test_removal_asks_first_and_without_an_answer_removes_nothing(
-    collector: Command, collecting: Collecting
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["no terminal", "--json"])
+def test_removal_where_nobody_can_be_asked_wants_yes(
+    arguments: list[str], collector: Command, collecting: Collecting
 ) -> None:
     collecting.collect(logins=["chess_s1"], once=True)
-    done = collector.run("dataset", "remove", "--category", "Chess")
-    assert done.returncode == 1
-    assert "Remove 4 frames" in done.stderr
+    done = collector.run("dataset", "remove", "--category", "Chess", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "use --yes" in done.stderr
     assert collecting.dataset.frames() == 4
+
+
+def test_removal_asks_at_a_terminal_and_no_removes_nothing(
+    collector: Command, collecting: Collecting, terminal: tuple[int, int]
+) -> None:
+    collecting.collect(logins=["chess_s1"], once=True)
+    keyboard, screen = terminal
+    os.write(keyboard, b"n\n")
+    with collector.start("dataset", "remove", "--channel", "chess_s1", stdin=screen) as process:
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Remove 4 frames" in told
+    assert "the record of 1 visit?" in told
+    assert collecting.dataset.frames() == 4
+
+
+def test_an_unknown_frame_is_wrong_usage(collector: Command) -> None:
+    done = collector.run("dataset", "remove", "--frame", "999999", "--yes")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "twitchcat: the dataset has no such frame: 999999\n"
 
 
 # Ending

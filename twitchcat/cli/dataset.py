@@ -1,6 +1,7 @@
 """`twitchcat dataset`: what is stored, and keeping it in order."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -113,12 +114,14 @@ def remove(
     """
     from rich.filesize import decimal
 
+    from twitchcat.cli.console import counted
     from twitchcat.cli.context import settings_of
     from twitchcat.dataset.collect import image_store
     from twitchcat.dataset.database import open_database
     from twitchcat.dataset.identity import bind
     from twitchcat.dataset.removal import Selection
     from twitchcat.dataset.removal import remove as run
+    from twitchcat.errors import ConfigError
 
     with cli_errors():
         settings = settings_of(context)
@@ -130,13 +133,19 @@ def remove(
             before=before,
             frames=tuple(frame or ()),
         )
+        if not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
+            raise ConfigError(
+                "nobody can be asked here whether to remove: use --yes, or --dry-run to see what"
+            )
         with open_database(settings) as database:
             store = image_store(settings)
             bind(database, store)
             found = run(database, store, selection, dry_run=True)
-            told = f"{found.frames} frames ({decimal(found.bytes)})"
+            if frame and not (found.frames or channel or category or before):
+                raise ConfigError(f"the dataset has no such frame: {', '.join(map(str, selection.frames))}")
+            told = f"{counted(found.frames, 'frame')} ({decimal(found.bytes)})"
             if found.captures:
-                told += f" and the record of {found.captures} visits"
+                told += f" and the record of {counted(found.captures, 'visit')}"
             if not dry_run:
                 if not yes and (found.frames or found.captures):
                     typer.confirm(f"Remove {told}?", abort=True, err=True)
