@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from twitchcat.dataset.database import open_database
 from twitchcat.doctor.examine import examine
 from twitchcat.doctor.finding import Area, Finding, Level
 from twitchcat.errors import ConfigError, RevisionMismatch, StoreError
+from twitchcat.station.server import Station
 
 
 def look(settings: Settings, *areas: Area) -> dict[str, Finding]:
@@ -188,6 +191,23 @@ def test_wrong_credentials_are_told_and_twitch_is_not_to_blame(station_settings:
     assert levels(found) == {"helix": "ok", "clock": "ok", "credentials": "failure"}
     assert "invalid client secret" in found["credentials"].message
     assert "mistyped" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param("rate_limit:60", id="a minute"), pytest.param("rate_limit", id="again and again")],
+)
+def test_requests_that_twitch_limits_are_a_warning_though_the_credentials_are_good(
+    station: Station, station_settings: Settings, fault: str
+) -> None:
+    station.set_fault("*", fault)
+    begun = datetime.now(UTC)
+    found = look(station_settings, Area.TWITCH)
+    assert levels(found) == {"helix": "ok", "clock": "ok", "credentials": "ok", "rate limit": "warning"}
+    said = re.search(r"until (\d+:\d+:\d+) UTC", found["rate limit"].message)
+    assert said is not None
+    until = datetime.combine(begun.date(), time.fromisoformat(said[1]), UTC)
+    assert (until - begun) % timedelta(days=1) < timedelta(seconds=65)
 
 
 def test_a_station_that_has_ended_is_a_failure_for_streams_and_helix(tmp_path: Path) -> None:
