@@ -167,7 +167,13 @@ class EmbeddedServer:
                 "--encoding=UTF8",
             ]
             access = ["--username", USER, "--auth=trust"]  # who reaches the private socket is its owner
-            binaries.run("initdb", [*locale, *access, "-D", str(new)], user=user, timeout_s=_START_TIMEOUT_S)
+            try:
+                binaries.run(
+                    "initdb", [*locale, *access, "-D", str(new)], user=user, timeout_s=_START_TIMEOUT_S
+                )
+            except StoreError as error:
+                shutil.rmtree(new, ignore_errors=True)
+                raise StoreError(binaries.why_not_made(str(error), self.cluster.parent)) from error
             new.rename(self.cluster)
         made, ours = (self.cluster / "PG_VERSION").read_text().strip(), binaries.major_version()
         if made != ours:
