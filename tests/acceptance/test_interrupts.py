@@ -20,7 +20,9 @@ def servers_of(folder: Path) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["name", "cmdline"])
-        if process.info["name"] == "postgres" and any(str(folder) in it for it in process.info["cmdline"])
+        if process.info["name"] == "postgres"
+        # A zombie has no command line.
+        and any(str(folder) in it for it in process.info["cmdline"] or ())
     ]
 
 
