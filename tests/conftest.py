@@ -2,4 +2,10 @@
 
 import twitchcat.training  # noqa: F401 - before torch, whose threads it keeps from spinning
 
-pytest_plugins = ["tests.fixtures.models", "tests.fixtures.postgres", "tests.fixtures.station"]
+pytest_plugins = [
+    "tests.fixtures.models",
+    "tests.fixtures.postgres",
+    "tests.fixtures.station",
+    "tests.fixtures.collecting",
+    "tests.fixtures.cli",
+]

@@ -6,14 +6,17 @@ in the user's configuration directory. A variable's name is the key in capitals 
 """
 
 import difflib
+import json
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -38,6 +41,8 @@ from twitchcat.errors import ConfigError
 ENV_PREFIX = "TWITCHCAT_"
 ENV_FILE = "TWITCHCAT_CONFIG"
 
+#: What clocks and calendars can still be asked for.
+_LONGEST = timedelta(days=36_525)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -52,7 +57,8 @@ def parse_duration(value: Any) -> Any:
     text = value.strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", text)
     if parts and "".join(number + unit for number, unit in parts) == text:
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+        with suppress(OverflowError):  # longer than a timedelta can be: no duration either
+            return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
     return value
 
 
@@ -69,10 +75,32 @@ def _lower(values: tuple[str, ...]) -> tuple[str, ...]:
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("must be longer than zero")
+    if value > _LONGEST:
+        raise ValueError("must be at most 100 years")
+    return value
+
+
+def _address(value: str) -> str:
+    """Refuse what no client could ask; the message is all that a user sees of it."""
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # no port, or a bracket too few
+        sound = False
+    if not sound or not re.fullmatch(r"[!-~]+", value) or parts.query or parts.fragment:
+        raise ValueError("must be an address such as https://example.org/path")
+    return value
+
+
+def _postgres(value: SecretStr) -> SecretStr:
+    scheme, separator, _ = value.get_secret_value().partition("://")
+    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg2"}:
+        raise ValueError("must start with postgresql:// or postgres://")
     return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
+Address = Annotated[str, AfterValidator(_address)]
 Logins = Annotated[tuple[str, ...], AfterValidator(_lower)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -84,7 +112,9 @@ class _Section(BaseModel):
 class DatabaseSettings(_Section):
     """Where the rows are."""
 
-    url: SecretStr | None = None  #: unset: the embedded server under data_dir
+    url: Annotated[SecretStr, AfterValidator(_postgres)] | None = (
+        None  #: unset: the embedded server under data_dir
+    )
     pool: Annotated[int, Field(ge=1)] = 8  #: connections kept open by one process
     statement_timeout: Duration = timedelta(seconds=30)  #: of `db query`
 
@@ -94,9 +124,9 @@ class TwitchSettings(_Section):
 
     client_id: str | None = None
     client_secret: SecretStr | None = None
-    helix_url: str = "https://api.twitch.tv/helix"
-    auth_url: str = "https://id.twitch.tv/oauth2"
-    rewrite: str | None = None  #: a station's address: every stream request goes there instead
+    helix_url: Address = "https://api.twitch.tv/helix"
+    auth_url: Address = "https://id.twitch.tv/oauth2"
+    rewrite: Address | None = None  #: a station's address: every stream request goes there instead
     timeout: Duration = timedelta(seconds=10)  #: of one request
     requests_per_second: Annotated[float, Field(gt=0)] = 10.0  #: to Helix at most
     resolves_per_second: Annotated[float, Field(gt=0)] = 5.0  #: streams opened at most
@@ -246,12 +276,25 @@ def _read_environment(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str,
     mine = {name.upper(): name for name in env if name.upper().startswith(ENV_PREFIX) and env[name]}
     for name in mine.keys() - known.keys() - {ENV_FILE}:
         raise ConfigError(f"environment: unknown variable {mine[name]}{_nearest(name, known)}")
+    for name in mine.keys() & known.keys():
+        if _is_list(known[name]) and not _is_json_list(env[mine[name]]):
+            raise ConfigError(f"{mine[name]}: {known[name]}: must be a list in JSON, such as '[\"Chess\"]'")
     source = EnvSettingsSource(_EnvironmentSettings)
     source.env_vars = {name.lower(): env[mine[name]] for name in mine if name in known}
+    return source(), {known[name]: mine[name] for name in mine if name in known}
+
+
+def _is_list(key: str) -> bool:
+    section, _, name = key.rpartition(".")
+    model: Any = Settings.model_fields[section].annotation if section else Settings
+    return get_origin(model.model_fields[name].annotation) is tuple
+
+
+def _is_json_list(text: str) -> bool:
     try:
-        return source(), {known[name]: mine[name] for name in mine if name in known}
-    except ValueError as error:  # SettingsError: a list or table that is not JSON
-        raise ConfigError(f"environment: {error}: lists are given as JSON") from error
+        return isinstance(json.loads(text), list)
+    except ValueError:
+        return False
 
 
 def known_keys() -> tuple[str, ...]:
@@ -298,5 +341,42 @@ def _explain(error: ErrorDetails, origins: Mapping[str, str], file: Path | None)
     if error["type"] == "extra_forbidden":
         sections = {known.rsplit(".", 1)[0] for known in known_keys() if "." in known}
         return f"{where}: unknown key {key}{_nearest(key, [*known_keys(), *sections])}"
+    return f"{where}: {key}: {error_in_words(error)}"
+
+
+def error_in_words(error: ErrorDetails) -> str:
+    """What is wrong with a value, in the words of a settings file."""
+    if error["type"] in _WORDS:
+        return _WORDS[error["type"]].format(**error.get("ctx", {}))
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {key}: {message[0].lower()}{message[1:]}"
+    return f"{message[0].lower()}{message[1:]}"
+
+
+_DURATION = "must be a duration such as 30s, 5m, 2h, 14d"
+_WHOLE, _NUMBER, _FLAG = "must be a whole number", "must be a number", "must be true or false"
+_SIZE = "must be a size such as 64KiB"
+#: Kinds of errors, as pydantic lists them, in our words.
+_WORDS = {
+    "tuple_type": "must be a list",
+    "model_type": "must be a table",
+    "string_type": "must be a text",
+    "path_type": "must be a path",
+    "time_delta_type": _DURATION,
+    "time_delta_parsing": _DURATION,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "bool_type": _FLAG,
+    "bool_parsing": _FLAG,
+    "byte_size": _SIZE,
+    "byte_size_unit": _SIZE,
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+}

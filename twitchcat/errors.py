@@ -20,6 +20,7 @@ TwitchcatError
     ├── RateLimited         too many requests
     ├── IntegrityFailed     integrity
     └── NetworkError        network
+        └── Interrupted     the program stops, and waited for Twitch no longer
 
 Only `twitchcat.cli` turns these into exit codes.
 """
@@ -149,3 +150,9 @@ class NetworkError(TwitchError):
     """Twitch could not be reached."""
 
     reason = "network"
+
+
+class Interrupted(NetworkError):
+    """The program stops, so Twitch was not waited for."""
+
+    reason = "stopped"

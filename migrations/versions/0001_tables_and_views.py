@@ -13,6 +13,12 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 DATASET = """
+CREATE TABLE dataset (
+    single boolean PRIMARY KEY DEFAULT true CONSTRAINT dataset_one_row_check CHECK (single),
+    id uuid NOT NULL DEFAULT gen_random_uuid()
+);
+INSERT INTO dataset DEFAULT VALUES;
+
 CREATE TABLE categories (
     id text PRIMARY KEY,
     name text NOT NULL,
@@ -86,7 +92,7 @@ CREATE TABLE frames (
 );
 CREATE INDEX ON frames (captured_at);
 CREATE INDEX ON frames (category_id, channel_id);
-CREATE INDEX ON frames (path);
+CREATE INDEX ON frames (path text_pattern_ops);
 
 CREATE TABLE embeddings (
     frame_id bigint NOT NULL REFERENCES frames ON DELETE CASCADE,
@@ -298,6 +304,6 @@ def downgrade() -> None:
     """Drop everything but the extension, which may serve others too."""
     op.execute("DROP VIEW channel_now, frame_index")
     op.execute(
-        "DROP TABLE alerts, category_spans, observations, watched_channels, labels, models, embeddings,"
-        " frames, captures, broadcasts, channels, categories"
+        "DROP TABLE dataset, alerts, category_spans, observations, watched_channels, labels, models,"
+        " embeddings, frames, captures, broadcasts, channels, categories"
     )

@@ -64,7 +64,7 @@ def test_query_reads_standard_input_and_folds_nothing_in_a_pipe(database_setting
 
 def test_a_refused_query_points_at_the_mistake(database_settings: DatabaseSettings) -> None:
     done = db("query", "SELECT nonsense FROM frame_index", env=at(database_settings))
-    assert (done.returncode, done.stdout) == (7, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         'twitchcat: column "nonsense" does not exist',
         "twitchcat: SELECT nonsense FROM frame_index",

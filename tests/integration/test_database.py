@@ -57,7 +57,7 @@ def test_a_missing_database_is_named(postgres_server: PostgresServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://ana:hunter2@localhost/x", "hunter2", "postgresql://ana:hunter2@localhost:port/x"]
+    "url", ["postgresql://ana:hunter2@localhost:port/x", "postgresql://ana:hunter2@[::1/x"]
 )
 def test_what_is_no_url_of_a_postgres_is_a_wrong_setting(url: str) -> None:
     with pytest.raises(ConfigError, match=r"^database\.url: ") as caught:

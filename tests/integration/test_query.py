@@ -60,8 +60,29 @@ def test_what_would_change_something_is_refused(database: Database, sql: str) ->
         assert connection.scalar(text("SELECT count(*) FROM categories")) == 0
 
 
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        pytest.param("", "the query is empty", id="nothing"),
+        pytest.param(" ; -- nothing\n/* at all */", "the query is empty", id="less than nothing"),
+        pytest.param("SELECT 1; SELECT 2", "one statement only", id="several"),
+        pytest.param("DELETE FROM frames", "only reads; `twitchcat db shell`", id="delete"),
+        pytest.param("INSERT INTO categories (id, name) VALUES ('1', 'x')", "only reads", id="insert"),
+        pytest.param(
+            "WITH gone AS (DELETE FROM frames RETURNING *) SELECT * FROM gone", "only reads", id="in a with"
+        ),
+        pytest.param("CREATE TABLE t (x int)", "only reads", id="create"),
+    ],
+)
+def test_what_is_no_query_is_told_in_words_of_the_user(database: Database, sql: str, told: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        rows_of(database, sql)
+    assert told in str(caught.value)
+    assert "cursor" not in str(caught.value)
+
+
 def test_a_query_that_takes_too_long_is_stopped(database: Database) -> None:
-    with pytest.raises(QueryError, match="statement timeout"):
+    with pytest.raises(QueryError, match=r"database\.statement_timeout allows, 0\.05s"):
         rows_of(database, "SELECT pg_sleep(60)", timeout=timedelta(milliseconds=50))
 
 

@@ -187,3 +187,9 @@ def test_frame_index_has_a_row_for_each_frame(dataset: Database) -> None:
     assert rows[-1]["category"] == "Art"
     assert rows[-1]["broadcast_id"] == "930"
     assert rows[-1]["language"] == "en"
+
+
+def test_the_page_begins_with_what_works_on_an_embedded_server() -> None:
+    first = PAGE.read_text(encoding="utf-8").split("```")[1]
+    assert "twitchcat db url --keep" in first
+    assert "$(twitchcat db url)" not in first  # the server would stop before psql asks it

@@ -3,6 +3,7 @@
 import gzip
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 
 from twitchcat.config import Settings, TwitchSettings
 from twitchcat.errors import NetworkError
+from twitchcat.twitch.connections import shared_adapter
 from twitchcat.twitch.helix import HelixClient
 from twitchcat.twitch.live import LiveStreams
-from twitchcat.twitch.session import Answer, Incomplete, StreamSession, TooLarge, shared_adapter
+from twitchcat.twitch.session import Answer, Incomplete, StreamSession, TooLarge
 
 MB = 1 << 20
 
@@ -46,9 +48,12 @@ class Wire:
             with closing(connection):
                 self.heard.append(connection.recv(65_536))
                 try:
-                    connection.sendall(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
+                    self._answer(connection)
                 except OSError:
                     continue  # it had heard enough
+
+    def _answer(self, connection: socket.socket) -> None:
+        connection.sendall(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
 
 
 def reply(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
@@ -57,7 +62,7 @@ def reply(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 @contextmanager
 def session() -> Iterator[StreamSession]:
-    adapter = shared_adapter(None)
+    adapter = shared_adapter(None, connections=1)
     yield StreamSession(TwitchSettings(), adapter, threading.Event())
     adapter.close()
 
@@ -138,6 +143,88 @@ def test_a_length_that_is_none_is_no_trouble() -> None:
 def test_a_server_in_trouble_answers_with_its_status_after_three_tries() -> None:
     answer, asked = fetch(reply(b"busy", status="503 Busy"))
     assert (answer.status, answer.body, asked) == (503, b"", 3)
+
+
+class Trickle(Wire):
+    """Sends `head`, then a byte of `letter` every few milliseconds for as long as it is listened to."""
+
+    def __init__(self, head: bytes, letter: bytes) -> None:
+        super().__init__(head)
+        self._letter = letter
+        self.released = threading.Event()
+
+    def __exit__(self, *_: object) -> None:
+        self.released.set()
+        super().__exit__()
+
+    def _answer(self, connection: socket.socket) -> None:
+        super()._answer(connection)
+        while not self.released.wait(0.02):
+            connection.sendall(self._letter)
+
+
+BODY = reply(b"", "Content-Type: application/json", "Content-Length: 9999")
+HEADERS = b"HTTP/1.1 200 OK\r\nX-Endless: "
+REDIRECT = reply(b"", "Location: /elsewhere", "Content-Length: 9999", status="302 Found")
+
+
+def settings_to(wire: Wire, timeout: str) -> Settings:
+    """Settings that lead to the server, whatever is asked for."""
+    return Settings.model_validate(
+        {
+            "twitch": {
+                "client_id": "x",
+                "client_secret": "y",
+                "timeout": timeout,
+                "rewrite": wire.url,
+                "helix_url": wire.url,
+                "auth_url": wire.url,
+            }
+        }
+    )
+
+
+def resolve_at(wire: Wire, timeout: str) -> None:
+    with LiveStreams(settings_to(wire, timeout)) as streams:
+        streams.open("somebody")
+
+
+def read_from(wire: Wire, timeout: str) -> None:
+    with closing(shared_adapter(None, connections=1)) as adapter:
+        session = StreamSession(settings_to(wire, timeout).twitch, adapter, threading.Event())
+        session.fetch(f"{wire.url}/x", limit=MB)
+
+
+def list_at(wire: Wire, timeout: str) -> None:
+    with HelixClient(settings_to(wire, timeout).twitch, sleep=lambda *_: None) as helix:
+        helix.top_categories(1)
+
+
+@pytest.mark.parametrize(
+    ("ask", "head", "letter"),
+    [
+        pytest.param(resolve_at, BODY, b" ", id="a token's body"),
+        pytest.param(resolve_at, HEADERS, b"x", id="a token's headers"),
+        pytest.param(resolve_at, REDIRECT, b" ", id="a token's redirect"),
+        pytest.param(read_from, HEADERS, b"x", id="a segment's headers"),
+        pytest.param(read_from, REDIRECT, b" ", id="a segment's redirect"),
+        pytest.param(list_at, BODY, b" ", id="Helix's body"),
+    ],
+)
+def test_a_server_that_trickles_holds_nobody_beyond_the_timeout(
+    ask: Callable[[Wire, str], None], head: bytes, letter: bytes
+) -> None:
+    with Trickle(head, letter) as wire:
+        started = time.monotonic()
+        with pytest.raises(NetworkError):
+            ask(wire, "200ms")  # longer than its pauses, shorter than its answer
+        assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("ask", [resolve_at, list_at], ids=["streams", "Helix"])
+def test_an_endless_answer_is_given_up(ask: Callable[[Wire, str], None]) -> None:
+    with Trickle(reply(b""), bytes(5 * MB)) as wire, pytest.raises(NetworkError, match="long"):
+        ask(wire, "10s")
 
 
 def ask_helix() -> None:

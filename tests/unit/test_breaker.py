@@ -102,6 +102,19 @@ def test_then_one_may_probe_and_the_others_wait_for_it(breaker: Breaker, clock: 
     attempt(breaker, "e")  # the probe went well
 
 
+def test_everyone_is_held_until_the_time_is_over_and_while_a_probe_is_under_way(
+    breaker: Breaker, clock: Clock
+) -> None:
+    assert breaker.held_for() == 0
+    refuse(breaker, "a", "b", "c")
+    assert breaker.held_for() == 600
+    clock.pass_(minutes=10)
+    assert breaker.held_for() == 0  # somebody may probe
+    with breaker.attempt("d"):
+        assert breaker.held_for() == 1
+    assert breaker.held_for() == 0
+
+
 def test_every_refused_probe_doubles_the_wait_up_to_an_hour(breaker: Breaker, clock: Clock) -> None:
     refuse(breaker, "a", "b", "c")
     spans = []

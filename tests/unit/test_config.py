@@ -37,7 +37,7 @@ def test_durations_are_written_as_people_say_them(text: str, seconds: float) -> 
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["5x", "soon", "5m later", "h"])
+@pytest.mark.parametrize("text", ["5x", "soon", "5m later", "h", "99999999999d", "9" * 400 + "d"])
 def test_what_is_no_duration_is_left_for_validation_to_refuse(text: str) -> None:
     assert parse_duration(text) == text
 
@@ -73,9 +73,25 @@ def test_an_empty_variable_is_no_variable() -> None:
     [
         pytest.param("[collect]\ntpo = 3", ["collect.tpo", "did you mean collect.top?"], id="a misspelt key"),
         pytest.param("[databas]\nurl = 'x'", ["databas", "did you mean database?"], id="a misspelt section"),
-        pytest.param("[collect]\ntop = 'many'", ["collect.top", "valid integer"], id="a wrong type"),
-        pytest.param("[collect]\nrevisit = '5x'", ["collect.revisit"], id="a wrong duration"),
+        pytest.param("[collect]\ntop = 'many'", ["collect.top", "must be a whole number"], id="a wrong type"),
+        pytest.param(
+            "[collect]\nrevisit = '5x'",
+            ["collect.revisit: must be a duration such as 30s, 5m, 2h, 14d"],
+            id="a wrong duration",
+        ),
+        pytest.param("[collect]\ncategories = 'Chess'", ["collect.categories: must be a list"], id="no list"),
+        pytest.param("capture = 3", ["capture: must be a table"], id="no table"),
+        pytest.param("[collect]\ntop = 0", ["collect.top: must be 1 or more"], id="too small"),
+        pytest.param("[collect]\ngames_only = 'y?'", ["collect.games_only: must be true or"], id="no flag"),
+        pytest.param("[log]\nlevel = 'loud'", ["log.level: must be 'debug', 'info'"], id="no choice"),
+        pytest.param(
+            "[database]\nurl = 'mysql://me:hidden@localhost/x'",
+            ["database.url: must start with postgresql:// or postgres://"],
+            id="another database",
+        ),
         pytest.param("[collect]\nrevisit = '0s'", ["collect.revisit", "longer than zero"], id="no duration"),
+        pytest.param("[collect]\nrevisit = '99999999999d'", ["collect.revisit"], id="longer than time"),
+        pytest.param("[retention]\nmax_age = '40000d'", ["retention.max_age", "100 years"], id="too long"),
         pytest.param("[capture]\nvariant = 'hd'", ["capture.variant", "360p"], id="a wrong variant"),
         pytest.param("[collect]\ndeny = [1]", ["collect.deny"], id="a wrong item of a list"),
         pytest.param(
@@ -94,6 +110,34 @@ def test_a_mistake_in_the_file_names_the_file_the_key_and_the_nearest_known(
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["helix_url", "auth_url", "rewrite"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("localhost:8080", id="no scheme"),
+        pytest.param("ftp://localhost", id="another scheme"),
+        pytest.param("http://", id="no host"),
+        pytest.param("http://:8080/helix", id="a port and no host"),
+        pytest.param("http://localhost:port", id="no port"),
+        pytest.param("http://localhost:99999", id="too high a port"),
+        pytest.param("http://[::1", id="half a bracket"),
+        pytest.param("http://local host/", id="a space"),
+        pytest.param("http://localhost/?a=b", id="a query"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_an_address_that_nobody_could_ask_is_refused(write: WriteFile, key: str, url: str) -> None:
+    with pytest.raises(ConfigError, match=f"twitch.{key}: must be an address such as https://"):
+        load_settings(write(f"[twitch]\n{key} = '{url}'"), {})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/helix", "https://api.twitch.tv/helix/", "http://[::1]:80", "HTTP://LOCAL"]
+)
+def test_addresses_are_taken_as_they_are_written(write: WriteFile, url: str) -> None:
+    assert load_settings(write(f"[twitch]\nhelix_url = '{url}'"), {}).settings.twitch.helix_url == url
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "named"),
     [
@@ -101,7 +145,15 @@ def test_a_mistake_in_the_file_names_the_file_the_key_and_the_nearest_known(
         pytest.param(
             "TWITCHCAT_COLLECT__TOP", "many", "TWITCHCAT_COLLECT__TOP: collect.top", id="wrong type"
         ),
-        pytest.param("TWITCHCAT_COLLECT__DENY", "a,b", "JSON", id="a list that is no JSON"),
+        pytest.param(
+            "TWITCHCAT_COLLECT__CATEGORIES",
+            "Chess",
+            """CATEGORIES: collect.categories: must be a list in JSON, such as '["Chess"]'""",
+            id="a list that is no JSON",
+        ),
+        pytest.param(
+            "TWITCHCAT_COLLECT__DENY", "5", "collect.deny: must be a list", id="JSON that is no list"
+        ),
     ],
 )
 def test_a_mistake_in_the_environment_names_the_variable(variable: str, value: str, named: str) -> None:

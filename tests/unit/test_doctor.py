@@ -149,13 +149,15 @@ def test_good_credentials_are_validated_at_twitch() -> None:
         asked.append(f"{request.method} {request.url.path}")
         if request.method == "POST":
             return httpx.Response(200, json={"access_token": "tok", "expires_in": 5_000_000})
+        if request.url.path == "/helix/games/top":
+            return httpx.Response(200, json={"data": []})
         if request.headers.get("Authorization") != "OAuth tok":
             return httpx.Response(401)
         return httpx.Response(200, json={"client_id": "the-id", "expires_in": 4_999_000})
 
     (found,) = examine_credentials(CREDENTIALS, transport=httpx.MockTransport(respond))
     assert found == ok("credentials", "accepted; the app token lives 58 days")
-    assert asked[-2:] == ["POST /oauth2/token", "GET /oauth2/validate"]
+    assert asked[-3:] == ["POST /oauth2/token", "GET /oauth2/validate", "GET /helix/games/top"]
 
 
 def test_wrong_credentials_are_a_failure_that_shows_no_secret() -> None:
@@ -168,15 +170,30 @@ def test_wrong_credentials_are_a_failure_that_shows_no_secret() -> None:
     assert "the-secret" not in str(found)
 
 
-def test_a_rate_limit_that_lasts_is_told_and_not_waited_out() -> None:
+def test_a_rate_limit_that_lasts_is_a_warning_and_not_waited_out() -> None:
     def respond(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             return httpx.Response(200, json={"access_token": "tok", "expires_in": 5_000_000})
         return httpx.Response(429, headers={"Ratelimit-Remaining": "0", "Ratelimit-Reset": "9e9"})
 
     (found,) = examine_credentials(CREDENTIALS, transport=httpx.MockTransport(respond))
-    assert found.level is Level.FAILURE
-    assert "asks to wait" in found.message
+    assert found.level is Level.WARNING
+    assert "limiting requests until" in found.message
+
+
+@pytest.mark.parametrize(
+    ("reset", "says"),
+    [
+        pytest.param(str(NOW + 42), "until 08:00:42 UTC", id="it says when"),
+        pytest.param(None, "for a while", id="it does not"),
+        pytest.param("soon", "for a while", id="no time"),
+        pytest.param("1e99", "for a while", id="no time that there is"),
+    ],
+)
+def test_helix_that_limits_requests_is_a_warning_with_its_end(reset: str | None, says: str) -> None:
+    found = helix(lambda _: httpx.Response(429, headers={"Ratelimit-Reset": reset} if reset else {}))["helix"]
+    assert found.level is Level.WARNING
+    assert f"limiting requests {says}" in found.message
 
 
 @pytest.mark.parametrize(
@@ -234,6 +251,12 @@ AHEAD = RevisionMismatch("the database stands at 0009, unknown here: use a newer
             facts(mismatch=AHEAD, embedded=True, known=False), "ok failure ok", id="embedded, ahead of us"
         ),
         pytest.param(facts(pgvector=None), "ok ok ok", id="pgvector only at hand"),
+        pytest.param(
+            facts(pgvector=None, may_create=False),
+            "ok ok warning",
+            id="pgvector for superusers only",
+        ),
+        pytest.param(facts(may_create=False), "ok ok ok", id="pgvector there: nobody needs to put it in"),
         pytest.param(facts(pgvector=None, pgvector_at_hand=None), "ok ok failure", id="no pgvector"),
     ],
 )

@@ -1,3 +1,4 @@
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from twitchcat.config import TwitchSettings
 from twitchcat.errors import ConfigError, CredentialsRefused, NetworkError, RateLimited, TwitchError
 from twitchcat.twitch.entities import LiveState
 from twitchcat.twitch.helix import HelixClient
+from twitchcat.twitch.token import AppToken
 
 SETTINGS = TwitchSettings(client_id="the-id", client_secret=SecretStr("the-secret"), requests_per_second=1e9)
 NOW = 1_800_000_000.0
@@ -177,6 +179,39 @@ def test_threads_whose_token_is_refused_together_renew_it_once(fake: FakeHelix, 
     assert fake.tokens == 2
 
 
+def test_threads_that_wait_for_a_token_share_its_failure_and_a_later_one_tries_again() -> None:
+    now = [0.0]
+    sent: list[None] = []
+    failed: list[str] = []
+    all_wait = threading.Event()
+
+    def send() -> httpx.Response:
+        sent.append(None)
+        if len(sent) > 1:
+            return httpx.Response(200, json={"access_token": "t1"})
+        assert all_wait.wait(10)
+        raise NetworkError("nobody there")
+
+    token = AppToken(send, clock=lambda: now[0])
+
+    def ask() -> None:
+        try:
+            token.get()
+        except NetworkError as error:
+            failed.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    all_wait.set()
+    for thread in threads:
+        thread.join()
+    assert (len(sent), failed) == (1, ["nobody there"] * 4)
+
+    now[0] += 5
+    assert token.get().get_secret_value() == "t1"
+
+
 @pytest.mark.parametrize(
     ("status", "message"), [(400, "invalid client"), (403, "invalid client secret")], ids=["id", "secret"]
 )
@@ -303,6 +338,8 @@ def test_a_wait_ends_when_the_program_stops(fake: FakeHelix, helix: HelixClient)
     [
         pytest.param(httpx.Response(200, text="<html>"), "not its JSON", id="a page"),
         pytest.param(httpx.Response(200, json=[]), "not its JSON", id="a list"),
+        pytest.param(httpx.Response(200, content=b"[" * 100_000), "not its JSON", id="a deep list"),
+        pytest.param(httpx.Response(200, content=b"\xff\xfe{"), "not its JSON", id="no text"),
         pytest.param(httpx.Response(200, json={"data": None}), "not its JSON", id="no data"),
         pytest.param(data({"id": 5}), "not what it documents", id="unknown items"),
         pytest.param(httpx.Response(400, json={"message": "bad cursor"}), "400 bad cursor", id="400"),
@@ -400,6 +437,37 @@ def test_a_stream_without_category_has_none(fake: FakeHelix, helix: HelixClient)
 def test_malformed_items_among_sound_ones_are_left_out(fake: FakeHelix, helix: HelixClient) -> None:
     fake.answers = [data(stream(1, type=""), stream(2, user_login=""), stream(3, tags=None), {})]
     assert [live.id for live in helix.live_in("1")] == ["s3"]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        pytest.param(r"a\u0000b", "a\ufffdb", id="NUL"),
+        pytest.param(r"a\ud83d", "a\ufffd", id="half a character"),
+        pytest.param(r"\ud83d\ude00", "\U0001f600", id="a whole one"),
+    ],
+)
+def test_no_text_reaches_the_database_that_it_cannot_hold(
+    fake: FakeHelix, helix: HelixClient, written: str, read: str
+) -> None:
+    item = stream(1, title="WORDS", tags=["WORDS"], user_name="WORDS", game_name="WORDS", language="WORDS")
+    content = json.dumps(data(item, stream(2))).replace("WORDS", written)
+    fake.answers = [httpx.Response(200, content=content)]
+    live, other = helix.live_in("1")
+    assert live.category is not None
+    said = (live.title, *live.tags, live.channel.display_name, live.category.name, live.language)
+    assert said == (read,) * 5
+    assert other.title == "hello"
+    "".join(said).encode()  # what a driver does with it
+
+
+def test_the_same_goes_for_categories_and_channels(fake: FakeHelix, helix: HelixClient) -> None:
+    fake.answers = [
+        data({**GAMES["Chess"], "name": "a\0"}),
+        data({"id": "1", "login": "x", "display_name": "b\0"}),
+    ]
+    assert helix.top_categories(1)[0].name == "a\ufffd"
+    assert helix.users(["x"])["x"].display_name == "b\ufffd"
 
 
 def test_pages_are_followed_and_every_stream_is_there_once(fake: FakeHelix, helix: HelixClient) -> None:

@@ -1,11 +1,13 @@
 import logging
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import urllib3
 from streamlink import Streamlink
 from streamlink.plugins.twitch import Twitch
 
@@ -25,6 +27,7 @@ from twitchcat.errors import (
     ConfigError,
     Geoblocked,
     IntegrityFailed,
+    Interrupted,
     NetworkError,
     NoSuchChannel,
     RateLimited,
@@ -35,10 +38,10 @@ from twitchcat.errors import (
     TwitchError,
 )
 from twitchcat.twitch.breaker import Breaker, Circuit
+from twitchcat.twitch.connections import RewritingAdapter, TimedAdapter, shared_adapter
 from twitchcat.twitch.entities import LiveState
 from twitchcat.twitch.live import Chunk, LiveSource, LiveStreams
 from twitchcat.twitch.resolve import AskLiveState, _warn_once
-from twitchcat.twitch.session import RewritingAdapter
 
 URI = f"{SEGMENT_HOST}/100.ts"
 TRANSCODE_GONE = [{"error": "twirp error not_found: transcode does not exist", "type": "error"}]
@@ -266,11 +269,117 @@ def test_streamlink_keeps_quiet(way: str) -> None:
     assert [name for name in heard if name.startswith("streamlink")] == []
 
 
+USHER = "/api/v2/channel/hls/x.m3u8?platform=web&sig=SECRET&token=%7B%22SECRET%22%7D&fast_bread=True"
+NO_ROUTE = urllib3.exceptions.NewConnectionError(
+    urllib3.connection.HTTPConnection("usher.ttvnw.net"), "[Errno 113] No route to host"
+)
+NOT_REACHED = urllib3.exceptions.MaxRetryError(
+    urllib3.HTTPSConnectionPool("usher.ttvnw.net"), USHER, NO_ROUTE
+)
+
+
+@pytest.mark.parametrize(
+    "usher",
+    [
+        pytest.param(requests.ConnectionError(NOT_REACHED), id="not reached"),
+        pytest.param(requests.TooManyRedirects(f"gave up at https://usher.ttvnw.net{USHER}"), id="redirects"),
+        pytest.param(OSError(f"https://usher.ttvnw.net{USHER} is odd"), id="an error of another kind"),
+        pytest.param(Reply(403, f"<a href=https://usher.ttvnw.net{USHER}>"), id="refused with a page"),
+        pytest.param(Reply(body=f"https://usher.ttvnw.net{USHER}"), id="a list that is none"),
+        pytest.param(Reply(500), id="500"),
+    ],
+)
+def test_neither_signature_nor_token_is_said_or_logged(
+    way: str, usher: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(TwitchcatError) as raised:
+        opened(FakeTwitch(usher=usher), live_state=lambda _: LiveState.LIVE)
+    said = [str(vars(record)) for record in caplog.records if record.name.startswith("twitchcat")]
+    assert "SECRET" not in f"{raised.value} {said}"
+
+
+def test_what_was_not_reached_is_said_in_a_few_words() -> None:
+    with pytest.raises(NetworkError) as raised:
+        opened(FakeTwitch(usher=requests.ConnectionError(NOT_REACHED)))
+    assert str(raised.value) == "Twitch could not be reached: [Errno 113] No route to host"
+
+
+def test_a_segment_whose_address_has_no_host_is_said_to_have_none() -> None:
+    source = opened(FakeTwitch(segment=requests.exceptions.InvalidURL("no host")))
+    with pytest.raises(NetworkError, match="an address without a host could not be reached"):
+        source.read("https:///x.ts", 0, 3)
+
+
+def test_a_pool_that_is_full_keeps_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(shared_adapter(None, connections=1)) as adapter:
+        assert isinstance(adapter, TimedAdapter)
+        pool = adapter.poolmanager.connection_from_url("http://127.0.0.1")
+        for connection in [pool._get_conn(), pool._get_conn()]:
+            pool._put_conn(connection)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("channels", [3, 200])
+def test_every_visit_may_keep_its_connection(channels: int) -> None:
+    with LiveStreams(Settings.model_validate({"capture": {"channels": channels}})) as streams:
+        kept = streams._adapter.poolmanager.connection_from_url("http://127.0.0.1").pool
+        assert kept is not None
+        assert kept.maxsize >= channels
+
+
 @pytest.mark.parametrize("login", ["", "two words", "a/b", "x" * 51, "http://x"])
 def test_what_is_no_login_is_refused_before_anything_is_asked(login: str) -> None:
     twitch = FakeTwitch()
     with live_streams(twitch) as streams, pytest.raises(ConfigError, match="is no Twitch login"):
         streams.open(login)
+    assert twitch.requests == []
+
+
+def test_a_stop_ends_the_queue_for_opening() -> None:
+    stop, let_through = threading.Event(), threading.Event()
+
+    def answer(_: requests.PreparedRequest) -> Reply:
+        let_through.set()
+        return Reply(body=token())
+
+    twitch = FakeTwitch(gql=answer)
+    settings = Settings(twitch=TwitchSettings(resolves_per_second=0.001))
+    ended: list[str] = []
+
+    def visit(login: str) -> None:
+        try:
+            streams.open(login)
+        except Interrupted as error:
+            ended.append(error.reason)
+
+    with LiveStreams(settings, adapter=twitch, stop=stop) as streams:
+        threads = [threading.Thread(target=visit, args=(f"login{n}",)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        assert let_through.wait(10)
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+        with pytest.raises(Interrupted, match="stopped"):
+            streams.open("late")
+    assert ended == ["stopped"] * 3
+    assert twitch.asked == ["gql", "usher"]
+
+
+def test_a_stop_lets_what_is_being_read_go_on() -> None:
+    stop = threading.Event()
+    with LiveStreams(Settings(), adapter=FakeTwitch(), stop=stop) as streams:
+        source = streams.open("somebody")
+        stop.set()
+        assert source.read(URI, 0, 3).data == b"segment"
+
+
+def test_nothing_is_opened_after_the_end() -> None:
+    twitch = FakeTwitch()
+    with live_streams(twitch) as streams:
+        pass
+    with pytest.raises(Interrupted):
+        streams.open("somebody")
     assert twitch.requests == []
 
 
@@ -281,6 +390,20 @@ def test_after_the_end_nothing_waits() -> None:
     with pytest.raises(NetworkError, match="stopped"):
         source.read(URI, 0, 3)
     assert twitch.asked.count("segment") == 1
+
+
+@pytest.mark.parametrize("refused", ["playlist", "segment"])
+@pytest.mark.parametrize(("headers", "held"), [({}, 10), ({"Retry-After": "120"}, 120)], ids=str)
+def test_too_many_looks_hold_every_further_visit(refused: str, headers: dict[str, str], held: float) -> None:
+    twitch, clock = FakeTwitch(**{refused: Reply(429, headers=headers)}), Hours()
+    with live_streams(twitch, clock=clock) as streams:
+        source = streams.open("somebody")
+        assert streams.held_for() == 0
+        with pytest.raises(RateLimited):
+            source.read(source.window().segments[0].uri, 0, 3)
+        assert streams.held_for() == held
+        clock.now += held / 3600
+        assert streams.held_for() == pytest.approx(0)
 
 
 # The registry
@@ -396,6 +519,24 @@ def test_a_playlist_that_is_not_there_though_the_channel_is_live_is_unreadable()
         source.window()
 
 
+ENDED = Reply(body=media_playlist("...", tail="#EXT-X-ENDLIST"))
+
+
+def test_a_playlist_that_has_ended_is_left_for_that_of_the_broadcaster_who_is_back() -> None:
+    twitch = FakeTwitch(playlist=[ENDED, Reply(body=media_playlist("....", first=0))])
+    window = opened(twitch).window()
+    assert (len(window.segments), window.first_number) == (4, 0)
+    assert twitch.asked == ["gql", "usher", "playlist"] * 2
+
+
+def test_a_broadcast_whose_playlist_stays_ended_is_offline() -> None:
+    twitch = FakeTwitch(playlist=ENDED)
+    source = opened(twitch, live_state=lambda _: LiveState.LIVE)
+    with pytest.raises(ChannelOffline, match="broadcast of somebody has ended"):
+        source.window()
+    assert twitch.asked == ["gql", "usher", "playlist"] * 2
+
+
 def test_the_address_is_renewed_within_a_day() -> None:
     twitch, clock = FakeTwitch(), Hours()
     source = opened(twitch, clock=clock)
@@ -461,6 +602,17 @@ def test_a_range_is_read_and_no_more() -> None:
     assert source.bytes_fetched - before == 200
     assert twitch.requests[-1].headers["Range"] == "bytes=100-299"
     assert twitch.requests[-1].headers["Accept-Encoding"] == "identity"
+
+
+def test_taken_bytes_are_counted_once_and_those_of_opening_are_the_first() -> None:
+    twitch = FakeTwitch(segment=ranges_of(BLOB))
+    source = opened(twitch)
+    opening = source.take_bytes()
+    assert opening == sum(len(twitch.replies[name].content()) for name in ("gql", "usher"))
+    source.read(URI, 0, 300)
+    source.read(URI, 0, 50)
+    assert [source.take_bytes(), source.take_bytes()] == [350, 0]
+    assert source.bytes_fetched == opening + 350
 
 
 def test_the_last_range_is_shorter() -> None:
@@ -538,7 +690,7 @@ def test_rewriting_sends_elsewhere_and_hides_it(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
     original = requests.Request("GET", "https://usher.ttvnw.net/api/x%2Fy.m3u8?token=%7B%22a%22%7D").prepare()
-    response = RewritingAdapter("http://127.0.0.1:8080/").send(original)
+    response = RewritingAdapter("http://127.0.0.1:8080/", connections=1).send(original)
     assert sent[0].url == "http://127.0.0.1:8080/api/x%2Fy.m3u8?token=%7B%22a%22%7D"
     assert sent[0].headers["Host"] == "usher.ttvnw.net"
     assert (response.url, response.request) == (original.url, original)

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from twitchcat.errors import NetworkError
+from twitchcat.errors import Interrupted
 from twitchcat.twitch.pace import Pace, Transient, backing_off, pause
 
 
@@ -39,7 +39,7 @@ def test_time_that_passed_is_not_saved_up() -> None:
 def test_a_pause_ends_at_once_when_the_program_stops() -> None:
     stop = threading.Event()
     stop.set()
-    with pytest.raises(NetworkError, match="stopped"):
+    with pytest.raises(Interrupted, match="stopped"):
         pause(3600, stop)
 
 

@@ -12,7 +12,7 @@ import pytest
 from twitchcat.config import CollectSettings
 from twitchcat.dataset.plan import LISTING_S, CategoryPlan, CategoryState, LoginPlan
 from twitchcat.dataset.visit import Outcome, VisitOrder, VisitReport
-from twitchcat.errors import CredentialsRefused, NetworkError
+from twitchcat.errors import CredentialsRefused, NetworkError, RateLimited, StoreError, TwitchError
 from twitchcat.twitch.entities import Category, Channel, LiveStream
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -184,21 +184,30 @@ def test_a_listing_is_asked_for_again_once_it_is_old() -> None:
 
 def test_a_refusal_of_twitch_lets_the_category_rest() -> None:
     directory = Directory(chess=[live("a")])
-    directory.error = NetworkError("no route")
+    directory.error = TwitchError("no such game")
     chess = state(CHESS)
     subject = plan(directory, chess)
     assert subject.next(0.0) is None
-    assert chess.resting_because == "no route"
+    assert chess.resting_because == "no such game"
     directory.error = None
     assert subject.next(1.0) is None
     assert subject.next(LISTING_S + 1) is not None
 
 
-def test_refused_credentials_concern_every_category() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(CredentialsRefused(), id="refused credentials"),
+        pytest.param(NetworkError(), id="a dead network"),
+        pytest.param(RateLimited(), id="a limit on requests"),
+    ],
+)
+def test_what_concerns_every_category_is_raised_at_once(error: TwitchError) -> None:
     directory = Directory()
-    directory.error = CredentialsRefused()
-    with pytest.raises(CredentialsRefused):
-        plan(directory, state(CHESS)).next(0.0)
+    directory.error = error
+    with pytest.raises(type(error)):
+        plan(directory, state(CHESS), state(DOOM)).next(0.0)
+    assert len(directory.asked) == 1
 
 
 def test_it_is_done_when_every_target_is_reached() -> None:
@@ -258,9 +267,41 @@ def test_named_channels_are_visited_again_when_due() -> None:
     assert [(one.category, one.kept) for one in subject.states()] == [(CHESS, 6)]
 
 
+def test_named_channels_are_visited_until_what_they_declare_has_its_target() -> None:
+    subject = login_plan(once=False, a=live("a"))
+    order = subject.next(0.0)
+    assert order is not None
+    subject.account(report(order, kept=100))
+    assert subject.done() == "every target is reached"
+
+
 def test_a_named_channel_without_category_is_visited_too() -> None:
     subject = login_plan(once=True, a=replace(live("a"), category=None))
     order = subject.next(0.0)
     assert order is not None
     subject.account(report(order, kept=0))
     assert list(subject.states()) == []
+
+
+def test_a_named_channel_whose_order_could_not_be_made_is_tried_again() -> None:
+    failures = [StoreError("the database is away")]
+
+    def state_of(category: Category) -> CategoryState:
+        if failures:
+            raise failures.pop()
+        return state(category)
+
+    subject = LoginPlan(
+        [channel("a")],
+        lambda _: {"a": live("a")},
+        CollectSettings(),
+        frames_per_visit=6,
+        state_of=state_of,
+        once=True,
+    )
+    with pytest.raises(StoreError):
+        subject.next(0.0)
+    order = subject.next(1.0)
+    assert order is not None
+    subject.account(report(order, kept=6))
+    assert subject.done() == "every channel was visited"

@@ -112,3 +112,26 @@ def test_a_result_without_rows_is_its_heading(out: io.StringIO) -> None:
 )
 def test_a_mistake_is_pointed_at(text: str, position: int, lines: list[str]) -> None:
     assert point_at(text, position) == lines
+
+
+#: Clears a terminal, sets its title, and the one-character form of the same introduction.
+HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b2J\u202eb"
+
+
+@pytest.mark.parametrize("write", [write_table, write_csv, write_json])
+def test_titles_of_strangers_do_not_command_a_terminal(write: Any) -> None:
+    out = Terminal()
+    write([HOSTILE], [(HOSTILE,)], out)
+    assert not any(one in out.getvalue() for one in ("\x1b[2J", "\x1b]", "\x07", "\x9b"))
+
+
+def test_a_plain_table_commands_no_terminal_either() -> None:
+    out = io.StringIO()
+    write_table(["title"], [(HOSTILE,)], out)
+    assert out.getvalue() == "title\na\\x1b[2J\\x1b]0;owned\\x07\\x9b2J\\u202eb\n"
+
+
+def test_csv_for_programs_is_the_data_itself() -> None:
+    out = io.StringIO()
+    write_csv(["title"], [(HOSTILE,)], out)
+    assert out.getvalue() == f"title\n{HOSTILE}\n"

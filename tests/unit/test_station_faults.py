@@ -111,7 +111,7 @@ def test_the_timetable_changes_categories_and_a_switch_holds_until_its_next_entr
         'timetable = [{ after = "60s", category = "Chess" }, { after = "2m", category = "" }]\n',
         encoding="utf-8",
     )
-    lineup = Lineup(read_folder(tmp_path), window=15, clock=clock)
+    lineup = Lineup(read_folder(tmp_path, flaw=lambda _: None), window=15, clock=clock)
     seen = []
     for step_s, switched in ((0, None), (30, "Art"), (29, None), (1, None), (60, None)):
         clock.now_s += step_s

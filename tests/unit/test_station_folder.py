@@ -1,12 +1,18 @@
 """The folder that a station plays, and its station.toml."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from twitchcat.errors import ConfigError
-from twitchcat.station.folder import PACKAGED_CLIPS, number_for, read_folder
+from twitchcat.station import folder as folder_module
+from twitchcat.station.folder import LONGEST_LOGIN, PACKAGED_CLIPS, LeftOut, number_for
+
+#: What is in the files makes no difference here, unless a test says so.
+read_folder = partial(folder_module.read_folder, flaw=lambda _: None)
 
 
 @pytest.fixture
@@ -74,6 +80,7 @@ def test_station_toml_says_what_differs(folder: Path) -> None:
         pytest.param(
             "[channels.ghost]", "channels.ghost: there is no such video", id="a channel without a file"
         ),
+        pytest.param("[channels.impp]", "did you mean imp", id="a channel misspelt"),
         pytest.param(
             '[channels.imp]\nads = [{ after = "soon", for = "15s" }]',
             "channels.imp.ads.0.after",
@@ -94,10 +101,76 @@ def test_an_empty_folder_says_where_videos_are_looked_for(tmp_path: Path) -> Non
         read_folder(tmp_path / "nowhere")
 
 
-def test_two_files_of_one_login_are_refused(folder: Path) -> None:
-    (folder / "Doom" / "Board.mp4").touch()
-    with pytest.raises(ConfigError, match="would both be the channel board"):
-        read_folder(folder)
+@pytest.mark.parametrize(
+    ("files", "logins"),
+    [
+        pytest.param(
+            ["Chess/s1.mp4", "Doom/s1.mp4", "Doom/s2.mp4"],
+            ["chess_s1", "doom_s1", "s2"],
+            id="the same name in two categories: each category's before it",
+        ),
+        pytest.param(
+            ["Chess/Board.mp4", "Chess/board.mkv"],
+            ["chess_board", "chess_board_2"],
+            id="the same login twice in a category: numbered",
+        ),
+        pytest.param(["Chess/My Best Games!.mp4"], ["my_best_games"], id="capitals, spaces, signs"),
+        pytest.param(["Chess/Käse.mp4", "Chess/象棋.mp4"], ["channel", "kase"], id="other alphabets"),
+        pytest.param([f"Chess/{'a' * 30}.mp4"], ["a" * LONGEST_LOGIN], id="too long"),
+        pytest.param(
+            [f"Chess/{'a' * 30}.mp4", f"Chess/{'a' * 29}.mp4"],
+            [f"{'a' * 23}_2", "a" * LONGEST_LOGIN],
+            id="too long, and then the same",
+        ),
+        pytest.param(
+            ["Software and Game Development/s1.mp4", "Doom/s1.mp4"],
+            ["doom_s1", "software_and_game_deve_s1"],
+            id="no room for the whole category",
+        ),
+        pytest.param(
+            ["A/s1.mp4", "B/s1.mp4", "C/a_s1.mp4"],
+            ["a_s1", "a_s1_2", "b_s1"],
+            id="a name in use",
+        ),
+    ],
+)
+def test_every_file_has_a_login_of_its_own(tmp_path: Path, files: list[str], logins: list[str]) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(plan.login for plan in read_folder(tmp_path).channels) == logins
+    more = [plan.login for plan in read_folder(tmp_path, channels=12).channels]
+    assert len(set(more)) == 12
+    assert max(len(login) for login in more) <= LONGEST_LOGIN
+
+
+def test_what_is_no_video_is_left_out_by_name(folder: Path) -> None:
+    read = folder_module.read_folder(folder, flaw=_only("imp.ts"))
+    assert [plan.login for plan in read.channels] == ["imp"]
+    assert set(read.left_out) == {
+        LeftOut(folder / "Chess" / "board.mp4", "no video"),
+        LeftOut(folder / "Chess" / "Fast Games.mkv", "no video"),
+    }
+
+
+def test_only_as_many_files_are_looked_into_as_are_asked_for(folder: Path) -> None:
+    looked: list[Path] = []
+    folder_module.read_folder(folder, channels=2, flaw=looked.append)
+    assert len(looked) == 2
+
+
+def test_without_one_video_that_can_be_played_the_first_is_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no video that can be played; .*Fast Games\.mkv: no video"):
+        folder_module.read_folder(folder, flaw=_only("none"))
+
+
+def test_a_login_in_station_toml_may_be_that_of_a_file_left_out(folder: Path) -> None:
+    (folder / "station.toml").write_text("[channels.board]\nviewers = 3", encoding="utf-8")
+    assert len(folder_module.read_folder(folder, flaw=_only("imp.ts")).channels) == 1
+
+
+def _only(name: str) -> Callable[[Path], str | None]:
+    return lambda path: None if path.name == name else "no video"
 
 
 def test_numbers_are_stable_and_of_the_length_asked_for() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from twitchcat.errors import ConfigError
 from twitchcat.station.folder import PACKAGED_CLIPS
-from twitchcat.station.media import Container, index, remux, split_init, transcode
+from twitchcat.station.media import Container, flaw, index, remux, split_init, transcode
 
 CLIP = PACKAGED_CLIPS / "SuperTux" / "supertux_s2.mp4"
 
@@ -105,3 +105,26 @@ def test_a_file_that_is_no_video_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("no video", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"notes\.mp4: cannot be played"):
         index(tmp_path / "notes.mp4")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "flv"])
+def test_a_video_has_no_flaw(tmp_path: Path, suffix: str) -> None:
+    assert flaw(packed_as(suffix, tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"no video\n" * 1000, id="text"),
+        pytest.param(b"WEBVTT\n\n00:01.000 --> 00:04.000\nsubtitles\n", id="subtitles"),
+        pytest.param(CLIP.read_bytes()[:1000], id="a video cut off after its beginning"),
+    ],
+)
+def test_what_is_no_video_has_one(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "clip.mp4").write_bytes(content)
+    assert flaw(tmp_path / "clip.mp4")
+
+
+def test_a_file_that_is_not_there_has_one(tmp_path: Path) -> None:
+    assert flaw(tmp_path / "clip.mp4") == "No such file or directory"

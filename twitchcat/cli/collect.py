@@ -1,13 +1,15 @@
 """`twitchcat collect`: live frames into the dataset."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from twitchcat.cli.durations import duration
 from twitchcat.cli.errors import cli_errors
+
+if TYPE_CHECKING:
+    from twitchcat.dataset.collector import Summary
 
 
 def collect(
@@ -86,14 +88,21 @@ def collect(
             once=once,
             duration=run_for,
         )
-        with stop_on_signals(enter=True) as stop, choose_display(as_json=as_json) as display:
+        with stop_on_signals(enter=True) as stop, choose_display(as_json=as_json, stop=stop) as display:
             summary = run(settings, request, observer=display, stop=stop)
         display.summarise(summary)
-    if login and once and not summary.totals.frames:
-        raise typer.Exit(_worst(summary.totals.visits))
+        if (login and once) or not summary.totals.frames:
+            _exit_with_the_worst(summary)
 
 
-def _worst(visits: Mapping[str, int]) -> int:
-    """The exit code of visits to named channels that brought nothing."""
-    codes = {"offline": 3, "ad": 4, "error": 4}
-    return max((code for outcome, code in codes.items() if visits.get(outcome)), default=0)
+def _exit_with_the_worst(summary: "Summary") -> None:
+    """Leave with the worst exit code of the visits, if any is worse than 0."""
+    from twitchcat.cli.errors import exit_code_of_reason, print_error
+
+    if summary.unknown:
+        print_error(f"no such channel: {', '.join(summary.unknown)}")
+    reasons = [*summary.totals.reasons, *(["no such channel"] if summary.unknown else [])]
+    codes = [exit_code_of_reason(reason) for reason in reasons]
+    codes += [code for outcome, code in (("offline", 3), ("ad", 4)) if summary.totals.visits[outcome]]
+    if worst := max(codes, default=0):
+        raise typer.Exit(worst)

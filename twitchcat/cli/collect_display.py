@@ -1,8 +1,8 @@
 """What `twitchcat collect` shows while it runs: a live table, plain lines, or JSON lines."""
 
-import json
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -16,10 +16,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from twitchcat.cli.console import output
+from twitchcat.cli.console import OutputLost, counted, json_text, output, printable
 from twitchcat.dataset.collector import Observer, Summary, Totals
 from twitchcat.dataset.plan import CategoryState
 from twitchcat.dataset.visit import VisitReport
+
+#: Columns that a terminal must have for the bar, for the bytes fetched and for the reasons of skips to be
+#: shown: the numbers come first.
+_BAR, _FETCHED, _WHY = 72, 84, 110
 
 
 class Display(Observer, Protocol):
@@ -30,16 +34,54 @@ class Display(Observer, Protocol):
 
 
 @contextmanager
-def choose_display(*, as_json: bool) -> Iterator[Display]:
-    """The display for this output: JSON lines if asked for, a live table on a terminal, else plain lines."""
+def choose_display(*, as_json: bool, stop: threading.Event) -> Iterator[Display]:
+    """The display for this output: JSON lines if asked for, a live table on a terminal, else plain lines.
+
+    Output that can no longer be written sets `stop`.
+    """
     console = Console(stderr=True)
     if as_json:
-        yield JsonDisplay()
+        yield Stopping(JsonDisplay(), stop)
     elif console.is_terminal:
         with LiveDisplay(console) as display:
-            yield display
+            yield Stopping(display, stop)
     else:
-        yield PlainDisplay()
+        yield Stopping(PlainDisplay(), stop)
+
+
+class Stopping:
+    """A display whose output may get lost: the collect then ends in good order, and unseen."""
+
+    def __init__(self, display: Display, stop: threading.Event) -> None:
+        self._display, self._stop = display, stop
+        self._lost: OutputLost | None = None
+
+    def visited(self, report: VisitReport, totals: Totals) -> None:
+        """Show the visit."""
+        self._try(lambda: self._display.visited(report, totals))
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """Show why nothing is sent out."""
+        self._try(lambda: self._display.waiting(why, seconds))
+
+    def tick(self, states: Iterable[CategoryState], totals: Totals, in_hand: int) -> None:
+        """Show how far everything is."""
+        self._try(lambda: self._display.tick(states, totals, in_hand))
+
+    def summarise(self, summary: Summary) -> None:
+        """Show how the collect ended. Raises OutputLost if the output was lost before."""
+        if self._lost is not None:
+            raise self._lost
+        self._display.summarise(summary)
+
+    def _try(self, show: Callable[[], None]) -> None:
+        if self._lost is not None:
+            return
+        try:
+            show()
+        except OutputLost as error:
+            self._lost = error
+            self._stop.set()
 
 
 class JsonDisplay:
@@ -82,6 +124,7 @@ class JsonDisplay:
             visits=dict(totals.visits),
             reasons=dict(totals.reasons),
             skipped=dict(totals.skipped),
+            unknown=list(summary.unknown),
             categories=[
                 {
                     "id": state.category.id,
@@ -89,13 +132,15 @@ class JsonDisplay:
                     "frames": state.kept,
                     "added": state.added,
                     "wanted": state.wanted,
+                    "bytes_fetched": state.bytes_fetched,
+                    "skipped": dict(state.skipped),
                 }
                 for state in summary.states
             ],
         )
 
     def _print(self, **entry: Any) -> None:
-        typer.echo(json.dumps(entry, ensure_ascii=False))
+        typer.echo(json_text(entry))
 
 
 class PlainDisplay:
@@ -106,11 +151,11 @@ class PlainDisplay:
         del totals
         category = report.category.name if report.category else "no category"
         line = f"{_clock(report.finished_at)}  {report.order.channel.login} ({category}): {_told(report)}"
-        typer.echo(line, err=True)
+        typer.echo(printable(line), err=True)
 
     def waiting(self, why: str, seconds: float) -> None:
         """Print that nothing is sent out, and why."""
-        typer.echo(f"{_clock(datetime.now(UTC))}  waiting {seconds:.0f} s: {why}", err=True)
+        typer.echo(f"{_clock(datetime.now(UTC))}  waiting {seconds:.0f} s: {printable(why)}", err=True)
 
     def tick(self, states: Iterable[CategoryState], totals: Totals, in_hand: int) -> None:
         """Nothing: visits are printed as they finish."""
@@ -140,12 +185,12 @@ class LiveDisplay:
         """Show the visit below the table."""
         del totals
         self._latest = Text(
-            f"{_clock(report.finished_at)}  {report.order.channel.login}: {_told(report)}", "dim"
+            printable(f"{_clock(report.finished_at)}  {report.order.channel.login}: {_told(report)}"), "dim"
         )
 
     def waiting(self, why: str, seconds: float) -> None:
         """Show that nothing is sent out, and why."""
-        self._latest = Text(f"waiting {seconds:.0f} s: {why}", style="yellow")
+        self._latest = Text(f"waiting {seconds:.0f} s: {printable(why)}", style="yellow")
 
     def tick(self, states: Iterable[CategoryState], totals: Totals, in_hand: int) -> None:
         """Draw the table, four times a second at most."""
@@ -154,36 +199,49 @@ class LiveDisplay:
             return
         self._shown_at = now
         elapsed = now - self._began
-        table = Table(box=None, pad_edge=False, expand=False)
-        for name, justify in (
-            ("Category", "left"),
-            ("Frames", "right"),
-            ("", "left"),
-            ("New", "right"),
-            ("", "left"),
-        ):
-            table.add_column(name, justify=justify)  # type: ignore[arg-type]  # a literal, widened by the loop
+        width = self._live.console.width
+        with_bar, with_fetched, with_why = (width >= least for least in (_BAR, _FETCHED, _WHY))
+        table = Table(box=None, pad_edge=False)
+        table.add_column("Category", no_wrap=True, overflow="ellipsis", max_width=max(8, min(30, width - 28)))
+        table.add_column("Frames", justify="right", no_wrap=True)
+        if with_bar:
+            table.add_column("")
+        table.add_column("New", justify="right", no_wrap=True)
+        table.add_column("Per min", justify="right", no_wrap=True)
+        if with_fetched:
+            table.add_column("Fetched", justify="right", no_wrap=True)
+        if with_why:
+            table.add_column("", no_wrap=True, overflow="ellipsis")
         # The ones furthest from their target first, as many as fit.
         ordered = sorted(states, key=lambda state: state.kept / state.wanted)
         room = max(3, self._live.console.height - 6)
         for state in ordered[:room]:
-            resting = state.resting_because if state.resting_until > now and not state.reached else ""
+            resting = state.resting_until > now and not state.reached
+            skipped = f"skipped {_counts(state.skipped)}" if state.skipped else ""
+            bar = ProgressBar(total=state.wanted, completed=min(state.kept, state.wanted), width=12)
             table.add_row(
-                state.category.name,
+                Text(printable(state.category.name)),
                 f"{state.kept}/{state.wanted}",
-                ProgressBar(total=state.wanted, completed=min(state.kept, state.wanted), width=20),
-                f"+{state.added}" if state.added else "",
-                Text(resting, style="dim"),
+                *([bar] if with_bar else []),
+                f"+{state.added}",
+                f"{60 * state.added / max(elapsed, 1):.0f}",
+                *([decimal(state.bytes_fetched)] if with_fetched else []),
+                *(
+                    [Text(state.resting_because if resting and not skipped else skipped, "dim")]
+                    if with_why
+                    else []
+                ),
             )
         if len(ordered) > room:
             table.add_row(Text(f"and {len(ordered) - room} more", style="dim"))
+        rate = totals.frames / max(elapsed, 1)
         line = (
-            f"{_duration(elapsed)}  {totals.frames} frames ({totals.frames / max(elapsed, 1):.1f}/s), "
-            f"{decimal(totals.bytes_fetched)} fetched, {in_hand} visits under way"
+            f"{_duration(elapsed)}  {counted(totals.frames, 'frame')} ({rate:.1f}/s), "
+            f"{decimal(totals.bytes_fetched)} fetched, {counted(in_hand, 'visit')} under way"
         )
-        skipped = Text(f"skipped: {_counts(totals.skipped)}" if totals.skipped else "", style="dim")
+        visits = Text(f"visits: {_counts(totals.visits)}" if totals.visits else "", style="dim")
         hint = Text("Enter or Ctrl-C to stop", style="dim")
-        self._live.update(Group(table, Text(line), skipped, self._latest, hint), refresh=True)
+        self._live.update(Group(table, Text(line), visits, self._latest, hint), refresh=True)
 
     def summarise(self, summary: Summary) -> None:
         """Print the summary below where the table was."""
@@ -197,12 +255,12 @@ def print_summary(summary: Summary) -> None:
     for name in ("Category", "Added", "Frames", "Wanted"):
         table.add_column(name, justify="left" if name == "Category" else "right")
     for state in sorted(summary.states, key=lambda state: state.category.name):
-        table.add_row(state.category.name, f"+{state.added}", str(state.kept), str(state.wanted))
+        table.add_row(printable(state.category.name), f"+{state.added}", str(state.kept), str(state.wanted))
     if summary.states:
         console.print(table)
     rate = totals.frames / summary.seconds if summary.seconds else 0.0
     console.print(
-        f"{totals.frames} frames ({decimal(totals.image_bytes)}) in {_duration(summary.seconds)}, "
+        f"{counted(totals.frames, 'frame')} ({decimal(totals.image_bytes)}) in {_duration(summary.seconds)}, "
         f"{rate:.1f} per second; {decimal(totals.bytes_fetched)} fetched; {summary.why}."
     )
     console.print(f"Visits: {_counts(totals.visits) or 'none'}.")
@@ -215,7 +273,7 @@ def print_summary(summary: Summary) -> None:
 def _told(report: VisitReport) -> str:
     what = report.outcome.value if report.reason is None else f"{report.outcome.value} ({report.reason})"
     if report.frames_kept:
-        what += f", {report.frames_kept} frame{'s' if report.frames_kept > 1 else ''}"
+        what += f", {counted(report.frames_kept, 'frame')}"
     if report.skipped:
         what += f", skipped {_counts(report.skipped)}"
     return what

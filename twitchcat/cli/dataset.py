@@ -1,6 +1,7 @@
 """`twitchcat dataset`: what is stored, and keeping it in order."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -24,6 +25,7 @@ def info(context: typer.Context, as_json: Json = False) -> None:
 
     Example: twitchcat dataset info
     """
+    from twitchcat.cli.console import json_text
     from twitchcat.cli.context import settings_of
     from twitchcat.cli.dataset_display import info_as_dict, print_info
     from twitchcat.dataset.database import open_database
@@ -34,7 +36,7 @@ def info(context: typer.Context, as_json: Json = False) -> None:
         with open_database(settings) as database:
             found = dataset_info(database, target=settings.collect.per_category)
         if as_json:
-            typer.echo(json.dumps(info_as_dict(found), ensure_ascii=False))
+            typer.echo(json_text(info_as_dict(found)))
         else:
             print_info(found)
 
@@ -44,6 +46,9 @@ def sync(
     context: typer.Context,
     dry_run: DryRun = False,
     deep: Annotated[bool, typer.Option("--deep", help="Read every image and verify its checksum.")] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take the images folder for this database's, whatever it says.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Remove rows without image and images without row, and what the retention setting says is too old.
@@ -57,14 +62,17 @@ def sync(
     from twitchcat.cli.signals import stop_on_signals
     from twitchcat.dataset.collect import image_store
     from twitchcat.dataset.database import open_database
+    from twitchcat.dataset.identity import bind
     from twitchcat.dataset.sync import sync as run
 
     with cli_errors(), stop_on_signals() as stop:
         settings = settings_of(context)
         with open_database(settings) as database, progress_bar("Comparing images and rows") as progress:
+            store = image_store(settings)
+            bind(database, store, adopt=adopt)
             report = run(
                 database,
-                image_store(settings),
+                store,
                 settings.retention,
                 deep=deep,
                 dry_run=dry_run,
@@ -110,11 +118,14 @@ def remove(
     """
     from rich.filesize import decimal
 
+    from twitchcat.cli.console import counted
     from twitchcat.cli.context import settings_of
     from twitchcat.dataset.collect import image_store
     from twitchcat.dataset.database import open_database
+    from twitchcat.dataset.identity import bind
     from twitchcat.dataset.removal import Selection
     from twitchcat.dataset.removal import remove as run
+    from twitchcat.errors import ConfigError
 
     with cli_errors():
         settings = settings_of(context)
@@ -126,12 +137,19 @@ def remove(
             before=before,
             frames=tuple(frame or ()),
         )
+        if not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
+            raise ConfigError(
+                "nobody can be asked here whether to remove: use --yes, or --dry-run to see what"
+            )
         with open_database(settings) as database:
             store = image_store(settings)
+            bind(database, store)
             found = run(database, store, selection, dry_run=True)
-            told = f"{found.frames} frames ({decimal(found.bytes)})"
+            if frame and not (found.frames or channel or category or before):
+                raise ConfigError(f"the dataset has no such frame: {', '.join(map(str, selection.frames))}")
+            told = f"{counted(found.frames, 'frame')} ({decimal(found.bytes)})"
             if found.captures:
-                told += f" and the record of {found.captures} visits"
+                told += f" and the record of {counted(found.captures, 'visit')}"
             if not dry_run:
                 if not yes and (found.frames or found.captures):
                     typer.confirm(f"Remove {told}?", abort=True, err=True)

@@ -7,7 +7,7 @@ from rich.filesize import decimal
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from twitchcat.cli.console import output
+from twitchcat.cli.console import counted, output, printable
 from twitchcat.dataset.info import DatasetInfo
 
 
@@ -52,7 +52,7 @@ def print_info(info: DatasetInfo) -> None:
         for one in info.categories:
             bar = ProgressBar(total=one.target, completed=min(one.frames, one.target), width=12)
             table.add_row(
-                one.name,
+                printable(one.name),
                 str(one.frames),
                 str(one.channels),
                 str(one.captures),
@@ -64,8 +64,10 @@ def print_info(info: DatasetInfo) -> None:
         console.print(table)
     visits = ", ".join(f"{count} {outcome}" for outcome, count in info.outcomes.items())
     console.print(
-        f"{info.frames} frames ({decimal(info.bytes)}) of {len(info.categories)} categories "
-        f"from {info.channels} channels; {info.captures} visits{f': {visits}' if visits else ''}."
+        f"{counted(info.frames, 'frame')} ({decimal(info.bytes)}) of {len(info.categories)} "
+        f"{'category' if len(info.categories) == 1 else 'categories'} "
+        f"from {counted(info.channels, 'channel')}; "
+        f"{counted(info.captures, 'visit')}{f': {visits}' if visits else ''}."
     )
 
 

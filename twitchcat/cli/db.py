@@ -80,9 +80,10 @@ def url(
 ) -> None:
     """Print the database's URL, password included, for psql, pandas and other clients.
 
-    The embedded server runs only while a twitchcat process uses it: `--keep` is such a process.
+    The embedded server runs only while a twitchcat process uses it: let `--keep` run in one terminal and
+    use the URL in another. For psql alone, `twitchcat db shell` does both.
 
-    Example: psql "$(twitchcat db url)"
+    Example: twitchcat db url --keep
     """
     with cli_errors():
         from twitchcat.dataset.database import open_database

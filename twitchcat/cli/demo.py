@@ -51,6 +51,7 @@ def demo(
 
     console = Console(highlight=False, stderr=False)
     with cli_errors(), ExitStack() as stack:
+        _check_writable(output)
         loaded_settings(context)  # for its logging; the demo's own settings are the same for everybody
         folder = data_dir or context.obj.data_dir
         if folder is None:
@@ -79,6 +80,26 @@ def demo(
         _ask(console, settings, output)
 
 
+def _check_writable(output: Path) -> None:
+    """Find out before half a minute of work whether its result can be written. Raises ConfigError."""
+    import tempfile
+
+    from twitchcat.errors import ConfigError
+
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists():
+            with output.open("ab"):
+                pass
+        else:
+            with tempfile.TemporaryFile(dir=output.parent):
+                pass
+    except OSError as error:
+        raise ConfigError(
+            f"the contact sheet cannot be written to {output}: {error.strerror}; --output takes another place"
+        ) from error
+
+
 def _title(console: "Console", text: str) -> None:
     console.print()
     console.print(f"[bold]▶ {text}[/bold]")
@@ -90,7 +111,7 @@ def _collect(settings: "Settings", seconds: timedelta) -> bool:
     from twitchcat.cli.signals import stop_on_signals
     from twitchcat.dataset.collect import CollectRequest, collect
 
-    with stop_on_signals(enter=True) as stop, choose_display(as_json=False) as display:
+    with stop_on_signals(enter=True) as stop, choose_display(as_json=False, stop=stop) as display:
         summary = collect(settings, CollectRequest(duration=seconds), observer=display, stop=stop)
     display.summarise(summary)
     return bool(summary.totals.frames)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from twitchcat.cli.console import printable
 from twitchcat.cli.errors import exit_code
 from twitchcat.doctor.finding import Area, Finding, Level
 
@@ -77,9 +78,9 @@ def _print(findings: Sequence[Finding]) -> None:
     table.add_column(overflow="fold")
     for one in findings:
         mark, colour = _LOOKS[one.level]
-        told = Text(one.message)
+        told = Text(printable(one.message, keep="\n"))
         if one.advice:
-            told.append(f"\n→ {one.advice}", style=colour)
+            told.append("\n→ " + printable(one.advice, keep="\n"), style=colour)
         table.add_row(Text(mark, style=f"bold {colour}"), Text(one.name, style="bold"), told)
     console.print(table)
     console.print(Text(_verdict(findings)))
@@ -91,7 +92,7 @@ def plain_lines(findings: Sequence[Finding]) -> list[str]:
     lines = []
     for one in findings:
         told = f"{one.message} -> {one.advice}" if one.advice else one.message
-        lines.append(f"{one.level:<8} {one.name:<{width}}  {' '.join(told.splitlines())}")
+        lines.append(f"{one.level:<8} {one.name:<{width}}  {printable(' '.join(told.splitlines()))}")
     return [*lines, _verdict(findings)]
 
 

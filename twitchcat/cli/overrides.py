@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from twitchcat.config import Settings
+from twitchcat.config import Settings, error_in_words
 from twitchcat.errors import ConfigError
 
 
@@ -25,6 +25,6 @@ def override(settings: Settings, values: Mapping[str, Any]) -> Settings:
                 {**{field: getattr(old, field) for field in old.model_fields_set}, name: value}
             )
         except ValidationError as error:
-            raise ConfigError(f"{key}: {error.errors()[0]['msg']}") from None
+            raise ConfigError(f"{key}: {error_in_words(error.errors()[0])}") from None
         settings = settings.model_copy(update={section: new})
     return settings

@@ -3,11 +3,14 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, TextIO
+
+from twitchcat.cli.console import json_text, printable
 
 #: The widths of a table's columns are those of its first rows; later rows fit in as well as they can.
 SAMPLE = 500
@@ -20,14 +23,15 @@ def write_json(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None
     names = distinct(columns)
     for row in rows:
         values = {name: json_value(value) for name, value in zip(names, row, strict=True)}
-        out.write(json.dumps(values, ensure_ascii=False) + "\n")
+        out.write(json_text(values) + "\n")
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
     """RFC 4180 with a header, and plain line feeds; null is an empty field."""
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([cell(value) for value in row] for row in rows)
+    show = _shown if out.isatty() else cell  # data is left as it is, a terminal is not commanded
+    writer.writerow([show(name) for name in columns])
+    writer.writerows([show(value) for value in row] for row in rows)
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
@@ -36,7 +40,8 @@ def write_table(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> Non
 
     several = iter(rows)
     first = list(islice(several, SAMPLE))
-    show = cell if out.isatty() else _one_line
+    columns = [printable(name) for name in columns]
+    show = _shown if out.isatty() else _one_line
     texts = [[show(value) for value in row] for row in first]
     widths = [
         max(map(cell_len, [name, *(row[n] for row in texts)]), default=0) for n, name in enumerate(columns)
@@ -143,8 +148,12 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def _shown(value: Any) -> str:
+    return printable(cell(value), keep="\n")
+
+
 def _one_line(value: Any) -> str:
-    return " ".join(cell(value).splitlines())
+    return printable(" ".join(re.split(r"\r?\n", cell(value))))
 
 
 def json_value(value: Any) -> Any:  # noqa: PLR0911 - one for each kind of value

@@ -1,17 +1,17 @@
 """`twitchcat station`: a Twitch on loopback from local videos."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from twitchcat.cli.durations import duration
 from twitchcat.cli.errors import cli_errors
 from twitchcat.station.faults import FAULTS
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from twitchcat.station.server import Station
 
 
@@ -39,7 +39,15 @@ def station(
         int | None,
         typer.Option(min=1, help="Play so many, files under several logins if need be.", show_default=False),
     ] = None,
-    latency: Annotated[str, typer.Option(help="Wait so long before each answer, such as 25ms.")] = "0ms",
+    latency: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=duration,
+            metavar="TIME",
+            help="Wait so long before each answer, such as 25ms.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play a folder of videos as live channels, on this machine alone, the way Twitch does.
@@ -63,24 +71,12 @@ def station(
         options = StationOptions(
             window=window,
             channels=channels,
-            latency_s=_duration(latency).total_seconds(),
+            latency_s=latency.total_seconds() if latency else 0.0,
             faults=parse_assignments(fault or []),
         )
         with Station(folder or PACKAGED_CLIPS, port=port, options=options) as running:
             _announce(running, as_json=as_json)
             stop.wait()
-
-
-def _duration(text: str) -> "timedelta":
-    from datetime import timedelta
-
-    from twitchcat.config import parse_duration
-    from twitchcat.errors import ConfigError
-
-    value = parse_duration(text)
-    if not isinstance(value, timedelta):
-        raise ConfigError(f"--latency {text}: must be a duration such as 25ms")
-    return value
 
 
 def _announce(running: "Station", *, as_json: bool) -> None:
@@ -92,6 +88,8 @@ def _announce(running: "Station", *, as_json: bool) -> None:
 
     channels = [describe(running.lineup, channel) for channel in running.channels]
     settings = running.settings()["twitch"]
+    for left_out in running.lineup.folder.left_out:
+        typer.echo(f"twitchcat: {left_out.file} is left out, it cannot be played: {left_out.why}", err=True)
     if as_json:
         typer.echo(json.dumps({"url": running.url, "settings": {"twitch": settings}, "channels": channels}))
     else:
@@ -110,12 +108,17 @@ def _print_channels(channels: "list[dict[str, Any]]") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    table = Table(
-        Column("Channel", overflow="fold"), "Category", "Viewers", "State", box=None, pad_edge=False
-    )
+    # A name that cannot be a login, or that several files have, is not what its channel is called.
+    files = {channel["login"]: Path(channel["file"]) for channel in channels}
+    others = {login for login, file in files.items() if file.stem != login}
+    table = Table(Column("Channel", no_wrap=True), "Category", "Viewers", "State", box=None, pad_edge=False)
+    if others:
+        table.add_column("File", overflow="fold")
     for channel in channels:
         state = ["live" if channel["live"] else "offline", *channel["faults"]]
         if channel["declares"] != channel["shows"]:
             state.insert(1, f"declares {channel['declares'] or 'nothing'}")
-        table.add_row(channel["login"], channel["shows"], str(channel["viewers"]), ", ".join(state))
+        login = channel["login"]
+        named = [files[login].name if login in others else ""] if others else []
+        table.add_row(login, channel["shows"], str(channel["viewers"]), ", ".join(state), *named)
     Console().print(table)

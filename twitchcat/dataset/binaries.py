@@ -7,11 +7,13 @@ process id in a file (a killed one counts for ever) and locks in a folder that a
 import errno
 import os
 import pwd
+import re
 import stat
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +21,7 @@ from twitchcat.errors import StoreError
 
 #: Who the programs run as when twitchcat runs as root, as whom Postgres refuses to work.
 ACCOUNT = "pgserver"
+_NEW_CLUSTER_MB = 60  #: 40 as it is made, and some to begin with
 
 
 def _wheel() -> ModuleType:
@@ -138,6 +141,21 @@ def run(
     if done.returncode != 0:
         raise StoreError(f"{program} failed: {printed or f'exit status {done.returncode}'}")
     return printed
+
+
+def why_not_made(printed: str, folder: Path) -> str:
+    """One sentence of what initdb printed in vain; all of it is in a log in `folder`, if there is room."""
+    if "No space left on device" in printed or "Disk quota exceeded" in printed:
+        return (
+            f"there is no space left under {folder} for the embedded database, which takes about"
+            f" {_NEW_CLUSTER_MB} MB: free some, or set data_dir to another disk"
+        )
+    told = folder / "initdb.log"
+    with suppress(OSError):
+        told.write_text(printed, encoding="utf-8")
+    lines = [line for line in printed.splitlines() if re.search(r"error|FATAL|PANIC|could not", line)]
+    first = (lines or [printed.partition("\n")[0]])[0].strip()
+    return f"the embedded database could not be made: {first} (all that was said: {told})"
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:

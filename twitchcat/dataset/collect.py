@@ -5,13 +5,14 @@ import random
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 from twitchcat.config import Settings
 from twitchcat.dataset.collector import Collector, Observer, Summary
 from twitchcat.dataset.database import Database, open_database
+from twitchcat.dataset.identity import bind
 from twitchcat.dataset.images import ImageStore
 from twitchcat.dataset.importing.categories import adopt
 from twitchcat.dataset.locks import ChannelClaims
@@ -52,20 +53,22 @@ def collect(
     with ExitStack() as stack:
         helix = stack.enter_context(HelixClient(settings.twitch, stop=stop))
         database = stack.enter_context(open_database(settings))
-        streams = stack.enter_context(LiveStreams(settings, live_state=helix.live_state))
+        streams = stack.enter_context(LiveStreams(settings, live_state=helix.live_state, stop=stop))
         claims = stack.enter_context(ChannelClaims(database))
-        plan = _plan(settings, request, helix, database)
+        store = image_store(settings)
+        bind(database, store)
+        channels, unknown = _channels(settings, request.logins, helix)
+        plan = _plan(settings, request, channels, helix, database)
         visitor = Visitor(
             settings,
             live_now=helix.live_now,
             streams=streams,
-            recorder=Recorder(database, image_store(settings)),
+            recorder=Recorder(database, store),
             claims=claims,
             stop=stop,
         )
         size = settings.capture.channels or CHANNELS_PER_CORE * (os.cpu_count() or 1)
-        pool: LocalPool[VisitOrder, VisitReport] = LocalPool(visitor.visit, size=size)
-        stack.callback(pool.close)
+        pool: LocalPool[VisitOrder, VisitReport] = stack.enter_context(LocalPool(visitor.visit, size=size))
         collector = Collector(
             plan,
             pool,
@@ -73,9 +76,10 @@ def collect(
             stop=stop,
             refresh=partial(refresh, database),
             held_for=streams.held_for,
+            patient=not request.once,
             seconds=request.duration.total_seconds() if request.duration else None,
         )
-        return collector.run()
+        return replace(collector.run(), unknown=unknown)
 
 
 def image_store(settings: Settings) -> ImageStore:
@@ -83,7 +87,13 @@ def image_store(settings: Settings) -> ImageStore:
     return ImageStore(settings.data_dir / "images")
 
 
-def _plan(settings: Settings, request: CollectRequest, helix: HelixClient, database: Database) -> Plan:
+def _plan(
+    settings: Settings,
+    request: CollectRequest,
+    channels: Sequence[Channel],
+    helix: HelixClient,
+    database: Database,
+) -> Plan:
     wanted = settings.collect.per_category
 
     def state_of(category: Category) -> CategoryState:
@@ -92,7 +102,7 @@ def _plan(settings: Settings, request: CollectRequest, helix: HelixClient, datab
 
     if request.logins:
         return LoginPlan(
-            _channels(settings, request.logins, helix),
+            channels,
             helix.live_now,
             settings.collect,
             frames_per_visit=settings.capture.frames,
@@ -127,12 +137,15 @@ def _categories(settings: Settings, request: CollectRequest, helix: HelixClient)
     return chosen
 
 
-def _channels(settings: Settings, logins: Sequence[str], helix: HelixClient) -> Sequence[Channel]:
-    users = helix.users(logins)
-    unknown = [login for login in logins if login not in users]
-    if unknown:
+def _channels(
+    settings: Settings, logins: Sequence[str], helix: HelixClient
+) -> tuple[Sequence[Channel], tuple[str, ...]]:
+    """The channels of these logins, and the logins that are nobody's."""
+    users = helix.users(logins) if logins else {}
+    unknown = tuple(login for login in logins if login not in users)
+    if unknown and not users:
         raise NoSuchChannel(f"no such channel: {', '.join(unknown)}")
     refused = [login for login, channel in users.items() if not is_permitted(channel, settings.collect)]
     if refused:
         raise ConfigError(f"collect.deny or collect.allow forbid visiting {', '.join(refused)}")
-    return list(users.values())
+    return list(users.values()), unknown

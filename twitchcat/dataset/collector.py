@@ -10,13 +10,22 @@ from typing import Protocol
 from twitchcat.dataset.plan import CategoryState, Plan
 from twitchcat.dataset.pool import Pool
 from twitchcat.dataset.visit import Outcome, VisitOrder, VisitReport
-from twitchcat.errors import ConfigError, CredentialsRefused, DiskFull, StoreError, TwitchError
+from twitchcat.errors import (
+    ConfigError,
+    CredentialsRefused,
+    DiskFull,
+    IntegrityFailed,
+    StoreError,
+    TwitchcatError,
+    TwitchError,
+)
 
 #: How often other processes' progress is read from the database.
 REFRESH_S = 15.0
 #: After this long without a visit that could be recorded, collecting gives up.
 PATIENCE_S = 120.0
 _TICK_S = 0.2
+_HELD = "Twitch refuses every stream"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +58,7 @@ class Summary:
     seconds: float
     totals: Totals
     states: tuple[CategoryState, ...]
+    unknown: tuple[str, ...] = ()  #: logins asked for that are no channel's
 
 
 class Observer(Protocol):
@@ -76,11 +86,13 @@ class Collector:
         stop: threading.Event,
         refresh: Callable[[Iterable[CategoryState]], None],
         held_for: Callable[[], float],
+        patient: bool = True,
         seconds: float | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """`refresh` reads progress from the database; `held_for` says for how many seconds Twitch wants no
-        visit at all; after `seconds`, no further visit is sent out.
+        visit at all; unless `patient`, that ends the collect, as a network that is down does. After
+        `seconds`, no further visit is sent out.
         """
         self._plan = plan
         self._pool = pool
@@ -88,6 +100,7 @@ class Collector:
         self._stop = stop
         self._refresh = refresh
         self._held_for = held_for
+        self._patient = patient
         self._seconds = seconds
         self._clock = clock
         self._totals = Totals()
@@ -99,7 +112,7 @@ class Collector:
         """Collect; returns when everything in hand is finished.
 
         Raises what makes going on pointless, when what is in hand is finished: DiskFull, a StoreError that
-        lasts, CredentialsRefused, ConfigError.
+        lasts, CredentialsRefused, ConfigError; unless patient, any TwitchError.
         """
         began = self._clock()
         refresh_at = began + REFRESH_S
@@ -117,14 +130,15 @@ class Collector:
                         refresh_at = now + REFRESH_S
                 except StoreError as failure:
                     error = self._survive(failure, now)
-                except (ConfigError, CredentialsRefused) as failure:
+                except (ConfigError, TwitchError) as failure:
                     error = failure
                 why = why or (str(error) if error else None)
             if why is not None and not self._in_hand:
                 break
             report = self._pool.wait(_TICK_S)
             while report is not None:
-                error = error or self._receive(report)
+                told = self._receive(report)
+                error = told if error is None else error
                 why = why or (str(error) if error else None)
                 report = self._pool.wait(0.0)
             self._observer.tick(self._plan.states(), self._totals, self._in_hand)
@@ -148,13 +162,17 @@ class Collector:
     def _send_out(self, now: float) -> None:
         while self._in_hand < self._pool.size and now >= self._resume_at and not self._stop.is_set():
             if (held := self._held_for()) > 0:
-                self._pause("Twitch refuses every stream", held)
+                if not self._patient:
+                    raise IntegrityFailed(f"{_HELD} for {held:.0f} s; if this lasts, update streamlink")
+                self._pause(_HELD, held)
                 return
             try:
                 order = self._plan.next(now)
-            except (ConfigError, CredentialsRefused):
+            except CredentialsRefused:
                 raise
             except TwitchError as error:
+                if not self._patient:
+                    raise
                 self._pause(str(error), 10.0)
                 return
             if order is None:
@@ -167,14 +185,15 @@ class Collector:
         self._plan.account(report)
         self._totals.add(report)
         self._observer.visited(report, self._totals)
-        if isinstance(report.error, StoreError):
-            return self._survive(report.error, self._clock())
         if report.error is None:
             self._failing_since = None
-        return report.error
+            return None
+        if isinstance(report.error, CredentialsRefused):
+            return report.error
+        return self._survive(report.error, self._clock())
 
-    def _survive(self, error: StoreError, now: float) -> StoreError | None:
-        """Wait for a database that may come back; the error itself once waiting is pointless."""
+    def _survive(self, error: TwitchcatError, now: float) -> TwitchcatError | None:
+        """Wait for what may pass, a database that comes back; the error itself once waiting is pointless."""
         self._failing_since = self._failing_since if self._failing_since is not None else now
         failing = now - self._failing_since
         if isinstance(error, DiskFull) or failing > PATIENCE_S:

@@ -23,6 +23,13 @@ APPLICATION = "twitchcat"
 MIN_POSTGRES = 15
 MIN_PGVECTOR = (0, 7)  # the first with halfvec
 _CONNECT_TIMEOUT_S = 10
+#: A link that died without a word is noticed within a minute, not after the kernel's hours. Over TCP only.
+_DEAD_LINK = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
 
 
 class Database:
@@ -33,8 +40,12 @@ class Database:
         self.url = address  #: prints with its password masked
         self._server = server
         self._restarting = threading.Lock()
+        self._closed = False
         self.engine: Engine = create_engine(
             address.sqlalchemy,
+            # Removing waits for a lock and must then see what was committed meanwhile, whatever the server's
+            # default is.
+            isolation_level="READ COMMITTED",
             pool_pre_ping=True,  # a server that came back is noticed before it is used
             pool_size=pool,
             max_overflow=pool,
@@ -62,6 +73,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; an embedded server that nobody else uses stops. Harmless twice."""
+        with self._restarting:
+            self._closed = True  # no thread that is still at work starts the server again
         self.engine.dispose()
         if self._server is not None:
             self._server.stop()
@@ -88,6 +101,8 @@ class Database:
             if self._server is None:
                 raise
         with self._restarting:  # one thread starts it, the others find it running
+            if self._closed:
+                raise StoreError("the database was closed")
             if self._server.start():
                 log.warning("embedded_database_restarted")
         return self.engine.connect()
@@ -180,7 +195,11 @@ def _check_revision(connection: Connection) -> None:
 
 
 def _connect_arguments(address: Address) -> dict[str, str | int]:
-    defaults: dict[str, str | int] = {"application_name": APPLICATION, "connect_timeout": _CONNECT_TIMEOUT_S}
+    defaults: dict[str, str | int] = {
+        "application_name": APPLICATION,
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        **_DEAD_LINK,
+    }
     return {name: value for name, value in defaults.items() if name not in address.options}
 
 

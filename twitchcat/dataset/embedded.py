@@ -21,6 +21,7 @@ from pathlib import Path
 
 from twitchcat.dataset import binaries
 from twitchcat.dataset.address import Address
+from twitchcat.dataset.undisturbed import undisturbed
 from twitchcat.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,14 @@ class EmbeddedServer:
         started. Raises StoreError if the folder is not ours to write or the server does not start.
         """
         try:
+            with undisturbed():
+                return self._start(prepare)
+        except KeyboardInterrupt:  # it came while we started: nobody will close what we give
+            self.stop()
+            raise
+
+    def _start(self, prepare: Callable[[], None]) -> bool:
+        try:
             self.cluster.parent.mkdir(parents=True, exist_ok=True)
             with self._in_order():
                 if self._handle is None:
@@ -87,7 +96,7 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Leave the server; if no other handle is left, stop it. Harmless the second time."""
         if self._handle is not None:
-            with self._in_order():
+            with undisturbed(), self._in_order():
                 self._leave()
 
     def address(self, database: str = DATABASE) -> Address:
@@ -158,7 +167,13 @@ class EmbeddedServer:
                 "--encoding=UTF8",
             ]
             access = ["--username", USER, "--auth=trust"]  # who reaches the private socket is its owner
-            binaries.run("initdb", [*locale, *access, "-D", str(new)], user=user, timeout_s=_START_TIMEOUT_S)
+            try:
+                binaries.run(
+                    "initdb", [*locale, *access, "-D", str(new)], user=user, timeout_s=_START_TIMEOUT_S
+                )
+            except StoreError as error:
+                shutil.rmtree(new, ignore_errors=True)
+                raise StoreError(binaries.why_not_made(str(error), self.cluster.parent)) from error
             new.rename(self.cluster)
         made, ours = (self.cluster / "PG_VERSION").read_text().strip(), binaries.major_version()
         if made != ours:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -12,6 +13,9 @@ from pathlib import Path
 from twitchcat.errors import DiskFull, StoreError
 
 _PENDING = ".pending"  # where an image is written before it gets its name
+_FOLDER = re.compile(r"[0-9a-f]{2}")
+_IMAGE = re.compile(r"[0-9a-f]{64}\.jpg")
+_MARK = ".dataset"  # holds the id of the dataset whose images these are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ class ImageStore:
     def put(self, images: Sequence[bytes]) -> list[StoredImage]:
         """Store images durably: when this returns, they survive a power cut.
 
-        Raises DiskFull or StoreError; then none of the images that were not there before has its name.
+        Raises DiskFull or StoreError. What is left then is whole, and at worst an image without a row.
         """
         stored = [describe(data) for data in images]
         with self._errors(), ExitStack() as stack:
@@ -51,14 +55,14 @@ class ImageStore:
             ]
             for file, _ in files:
                 file.sync()
-            folders = set()
+            # Folders before names: a full disk has no room for folders either.
+            folders = {(self.root / image.path).parent for image in stored}
+            for folder in folders:
+                folder.mkdir(exist_ok=True)
             for file, final in files:
-                if not final.parent.is_dir():
-                    final.parent.mkdir(exist_ok=True)
-                    folders.add(self.root)
                 file.name_it(final)
-                folders.add(final.parent)
-            for folder in sorted(folders):
+            # Of images found in their place too: who put them there may not have come to this.
+            for folder in sorted({*folders, self.root, self.root.parent} if stored else ()):
                 _sync_folder(folder)
         return stored
 
@@ -67,13 +71,29 @@ class ImageStore:
         with self._errors():
             return self._inside(path).read_bytes()
 
-    def exists(self, path: str) -> bool:
-        """Whether there is an image of this path."""
-        return self._inside(path).is_file()
-
     def is_intact(self, path: str, sha256: str) -> bool:
-        """Whether an image's bytes are the ones that were stored. Raises StoreError if it is not there."""
-        return hashlib.sha256(self.read(path)).hexdigest() == sha256
+        """Whether an image's bytes are the ones that were stored; one that is gone is not damaged.
+
+        Raises StoreError if it cannot be read.
+        """
+        with self._errors(), suppress(FileNotFoundError):
+            return hashlib.sha256(self._inside(path).read_bytes()).hexdigest() == sha256
+        return True
+
+    def dataset(self) -> str | None:
+        """The id of the dataset whose images these are; None: of none yet. Raises StoreError."""
+        with self._errors(), suppress(FileNotFoundError):
+            return (self.root / _MARK).read_text(encoding="ascii").strip()
+        return None
+
+    def mark(self, dataset: str) -> None:
+        """Note whose images these are. Raises StoreError, DiskFull."""
+        with self._errors():
+            self.root.mkdir(parents=True, exist_ok=True)
+            with _Pending(self.root, f"{dataset}\n".encode()) as file:
+                file.sync()
+                file.name_it(self.root / _MARK)
+            _sync_folder(self.root)
 
     def remove(self, path: str) -> bool:
         """Remove an image; whether it was there."""
@@ -85,24 +105,23 @@ class ImageStore:
         return True
 
     def folders(self) -> list[str]:
-        """The folders of the store, the one of images being written among them."""
+        """The folders of the store, the one of images being written among them; none of anybody else's."""
         with self._errors():
             if not self.root.is_dir():
                 return []
-            return sorted(entry.name for entry in self.root.iterdir() if entry.is_dir())
+            names = (entry.name for entry in self.root.iterdir() if entry.is_dir())
+            return sorted(name for name in names if name == _PENDING or _FOLDER.fullmatch(name))
 
     def files(self, folder: str) -> Iterator[str]:
-        """The paths of the files in a folder of the store, whole or left over from a crash."""
+        """The paths of the images in a folder of the store, and of what a crash left of some.
+
+        What somebody else put there is not among them.
+        """
         with self._errors(), suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
             for entry in entries:
-                yield f"{folder}/{entry.name}"
-
-    def free_bytes(self) -> int:
-        """Bytes that can still be stored on the volume of the store."""
-        with self._errors():
-            self.root.mkdir(parents=True, exist_ok=True)
-            stats = os.statvfs(self.root)
-        return stats.f_bavail * stats.f_frsize
+                ours = folder == _PENDING or (_IMAGE.fullmatch(entry.name) and entry.name.startswith(folder))
+                if ours and entry.is_file(follow_symlinks=False):
+                    yield f"{folder}/{entry.name}"
 
     def _inside(self, path: str) -> Path:
         full = self.root / path

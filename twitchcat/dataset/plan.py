@@ -12,11 +12,13 @@ from typing import Protocol
 
 from twitchcat.config import CollectSettings
 from twitchcat.dataset.visit import VisitOrder, VisitReport
-from twitchcat.errors import ConfigError, CredentialsRefused, TwitchError
+from twitchcat.errors import ConfigError, CredentialsRefused, NetworkError, RateLimited, TwitchError
 from twitchcat.twitch.entities import Category, Channel, LiveStream
 
 #: Who is live changes slowly beside a visit, and what they declare is asked again after it.
 LISTING_S = 30.0
+#: Channels whose last visit is remembered.
+REMEMBERED = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +29,8 @@ class CategoryState:
     wanted: int  #: frames; its target
     kept: int = 0  #: frames in the dataset, by whomever collected
     added: int = 0  #: frames added by this process
+    bytes_fetched: int = 0  #: by this process
+    skipped: Counter[str] = field(default_factory=Counter)  #: frames and segments left out, by reason
     in_hand: int = 0  #: frames that visits under way may bring
     resting_until: float = 0.0  #: nobody to visit before this
     resting_because: str = ""
@@ -53,6 +57,8 @@ class CategoryState:
         self.kept += report.frames_kept
         self.added += report.frames_kept
         self.by_channel[report.order.channel.id] += report.frames_kept
+        self.bytes_fetched += report.bytes_fetched
+        self.skipped.update(report.skipped)
 
 
 class Plan(Protocol):
@@ -76,11 +82,14 @@ class Visited:
     """When channels were last visited by this process, and which are being visited now."""
 
     revisit_s: float
+    remembered: float = math.inf  #: channels; past that, those that may be visited again are forgotten
     at: dict[str, float] = field(default_factory=dict)
     now: set[str] = field(default_factory=set)
 
     def begin(self, channel: Channel, now: float) -> None:
         """Note that a visit begins."""
+        if len(self.at) >= self.remembered:  # in months of running
+            self.at = {key: at for key, at in self.at.items() if now - at < self.revisit_s or key in self.now}
         self.at[channel.id] = now
         self.now.add(channel.id)
 
@@ -125,7 +134,7 @@ class CategoryPlan:
         self._frames = frames_per_visit
         self._once = once
         self._choose = choose
-        self._visited = Visited(settings.revisit.total_seconds())
+        self._visited = Visited(settings.revisit.total_seconds(), math.inf if once else REMEMBERED)
         self._listings: dict[str, tuple[float, Sequence[LiveStream]]] = {}
 
     def states(self) -> Iterable[CategoryState]:
@@ -135,13 +144,14 @@ class CategoryPlan:
     def next(self, now: float) -> VisitOrder | None:
         """The next visit: of the category furthest from its target whose channels can be visited.
 
-        Raises ConfigError and CredentialsRefused; any other refusal of Twitch lets a category rest.
+        Raises ConfigError, CredentialsRefused, NetworkError and RateLimited; any other refusal of Twitch lets
+        a category rest.
         """
         for state in self._furthest_first(now):
             try:
                 streams = self._live(state.category.id, now)
-            except (ConfigError, CredentialsRefused):
-                raise
+            except (ConfigError, CredentialsRefused, NetworkError, RateLimited):
+                raise  # it would be the same with every category
             except TwitchError as error:
                 self._rest(state, now + LISTING_S, str(error))
                 continue
@@ -266,8 +276,12 @@ class LoginPlan:
         """Why there will be nobody to visit any more."""
         if self._visited.now:
             return None
-        if self._once and len(self._visited.at) == len(self._channels):
+        if len(self._visited.at) < len(self._channels):
+            return None
+        if self._once:
             return "every channel was visited"
+        if self._states and all(state.reached for state in self._states.values()):
+            return "every target is reached"
         return None
 
 

@@ -3,7 +3,8 @@
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, Protocol, TypeVar
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
 
 Order_contra = TypeVar("Order_contra", contravariant=True)
 Report_co = TypeVar("Report_co", covariant=True)
@@ -58,4 +59,19 @@ class LocalPool(Generic[_O, _R]):
 
     def close(self) -> None:
         """Wait for what is in hand and stop."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._shut(wait=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close; whoever interrupts for good does not wait for what is in hand."""
+        self._shut(wait=not isinstance(error, KeyboardInterrupt))
+
+    def _shut(self, *, wait: bool) -> None:
+        self._threads.shutdown(wait=wait, cancel_futures=True)

@@ -1,5 +1,6 @@
 """Run somebody's SQL without letting it change anything or run for ever."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ END
 $$
 """
 _ONE_QUERY = "give one statement that returns rows; `twitchcat db shell` runs any"
+_SEVERAL = "one statement only; `twitchcat db shell` runs several"
+_ONLY_READS = "`twitchcat db query` only reads; `twitchcat db shell` may write"
+#: What is nothing to Postgres; /* comments */ may hold others, which only an empty query would notice.
+_NOTHING = re.compile(r"(?:\s|;|--[^\n]*+|(?>/\*.*?\*/))*+", re.DOTALL)
 #: How much of a long line of SQL is shown around an error.
 _SHOWN = 100
 
@@ -70,9 +75,11 @@ def run_query(database: Database, sql: str, *, timeout: timedelta) -> QueryResul
     `timeout` bounds each fetch of BATCH rows: a reader may take its time, the server may not. Raises
     QueryError with Postgres's own message and the place in the text, StoreError if the database is lost.
     """
+    if _NOTHING.fullmatch(sql):
+        raise QueryError("the query is empty")
     with ExitStack() as stack:
         link = stack.enter_context(database.begin(read_only=True)).connection.driver_connection
-        stack.enter_context(_query_errors(sql))
+        stack.enter_context(_query_errors(sql, timeout))
         assert isinstance(link, DriverConnection)  # noqa: S101 - the engine is made for psycopg2
         with link.cursor() as cursor:
             # All rows will be read: plan for that and not for a quick first row.
@@ -105,13 +112,16 @@ def answer_interrupts() -> None:
 
 
 @contextmanager
-def _query_errors(sql: str) -> Iterator[None]:
+def _query_errors(sql: str, timeout: timedelta) -> Iterator[None]:
     try:
         yield
     except QueryCanceled as error:
         if "user request" in str(error):  # and not its time is up
             raise KeyboardInterrupt from error
-        raise QueryError(refusal(error, sql)) from error
+        raise QueryError(
+            f"the query took longer than the setting database.statement_timeout allows,"
+            f" {timeout.total_seconds():g}s"
+        ) from error
     except psycopg2.Error as error:
         if error.pgcode is None or error.pgcode.startswith(("08", "57P")):  # connection lost, server stopping
             raise
@@ -121,14 +131,25 @@ def _query_errors(sql: str) -> Iterator[None]:
 def refusal(error: psycopg2.Error, sql: str) -> str:
     """Postgres's message, the line of the text with a caret below the place, and Postgres's advice."""
     diagnosis = error.diag
+    if error.pgcode == errorcodes.READ_ONLY_SQL_TRANSACTION:
+        return _ONLY_READS
+    if error.pgcode == errorcodes.INVALID_CURSOR_DEFINITION:
+        return _no_cursor(diagnosis.message_primary or "")
     lines = [diagnosis.message_primary or str(error).strip()]
     place = diagnosis.internal_position or diagnosis.statement_position
     if place and diagnosis.internal_query in {sql, None}:  # not inside a function that the text calls
         lines += point_at(sql, int(place))
     lines += [diagnosis.message_detail] if diagnosis.message_detail else []
-    hint = _ONE_QUERY if error.pgcode == errorcodes.INVALID_CURSOR_DEFINITION else diagnosis.message_hint
-    lines += [f"hint: {hint}"] if hint else []
+    lines += [f"hint: {diagnosis.message_hint}"] if diagnosis.message_hint else []
     return "\n".join(lines)
+
+
+def _no_cursor(message: str) -> str:
+    """Why no cursor could be opened, without a word of cursors, which nobody asked for."""
+    if "multi-query" in message:
+        return _SEVERAL
+    # "cannot open INSERT query as cursor"; a server may speak another language, and then both are meant.
+    return _ONLY_READS if "query as cursor" in message else _ONE_QUERY
 
 
 def point_at(text: str, position: int) -> list[str]:

@@ -1,10 +1,11 @@
 """Writes visits into the dataset: images first, rows second, both under the writers' lock."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from twitchcat.dataset import schema
@@ -14,6 +15,9 @@ from twitchcat.dataset.locks import lock_images_for_writing
 from twitchcat.dataset.visit import TakenFrame, VisitReport
 from twitchcat.twitch.entities import Category, Channel, LiveStream
 
+#: Why a frame is skipped whose moment another process has stored.
+STORED_ALREADY = "stored already"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelMemory:
@@ -21,6 +25,8 @@ class ChannelMemory:
 
     last_visit_at: datetime | None
     last_frame_at: datetime | None
+    #: Since when it has declared this category, as far as visits saw; None: it was never seen with another.
+    category_since: datetime | None
     hashes: tuple[int, ...]  #: perceptual hashes of its latest frames, signed 64 bit
 
 
@@ -39,10 +45,16 @@ class Recorder:
         self._database = database
         self._store = store
 
-    def memory(self, channel_id: str, *, hashes: int) -> ChannelMemory:
-        """What the dataset holds of a channel, its latest `hashes` hashes among it. Raises StoreError."""
+    def memory(
+        self, channel_id: str, *, category_id: str | None, hashes: int, now: datetime
+    ) -> ChannelMemory:
+        """What the dataset holds of a channel that declares a category `now`.
+
+        Its latest `hashes` hashes are among it. Raises StoreError.
+        """
         frame, capture = schema.Frame, schema.Capture
         with self._database.begin() as connection:
+            since = _category_since(connection, channel_id, category_id, now)
             visit = connection.execute(
                 select(func.max(capture.started_at)).where(capture.channel_id == channel_id)
             ).scalar_one()
@@ -54,6 +66,7 @@ class Recorder:
             ).all()
         return ChannelMemory(
             last_visit_at=visit,
+            category_since=since,
             last_frame_at=latest[0].captured_at if latest else None,
             hashes=tuple(row.phash for row in latest),
         )
@@ -76,7 +89,7 @@ class Recorder:
         before = report.category
         with self._database.begin() as connection:
             lock_images_for_writing(connection)
-            images = self._store.put([frame.jpeg for frame in frames])
+            images = self._store.put([frame.jpeg for frame in frames] if before else [])
             save_categories(connection, [category for category in (before, after) if category])
             _save_channel(connection, order.channel, stream.language if stream else None)
             if stream is not None:
@@ -126,28 +139,58 @@ class Recorder:
             ).scalars()
             sizes = list(added)
             connection.execute(
-                update(schema.Capture).where(schema.Capture.id == capture_id).values(frames_kept=len(sizes))
+                update(schema.Capture)
+                .where(schema.Capture.id == capture_id)
+                .values(
+                    frames_kept=len(sizes),
+                    skipped=_with_conflicts(report.skipped, len(rows) - len(sizes)),
+                )
             )
         return Recorded(frames=len(sizes), image_bytes=sum(sizes))
 
 
+def _category_since(
+    connection: Connection, channel_id: str, category_id: str | None, now: datetime
+) -> datetime | None:
+    capture = schema.Capture
+    of_channel = capture.channel_id == channel_id
+    another = (capture.category_id != category_id) | (capture.category_after_id != category_id)
+    last_other = select(func.max(capture.finished_at)).where(of_channel, another).scalar_subquery()
+    if connection.execute(select(last_other)).scalar_one() is None:
+        return None
+    first = select(func.min(capture.started_at)).where(
+        of_channel, capture.category_id == category_id, capture.started_at >= last_other
+    )
+    since: datetime | None = connection.execute(first).scalar_one()
+    return now if since is None else since
+
+
+def _with_conflicts(skipped: Mapping[str, int], conflicts: int) -> dict[str, int]:
+    """What was skipped, moments of the channel that were there already among it."""
+    return {**skipped, STORED_ALREADY: conflicts} if conflicts else dict(skipped)
+
+
 def save_categories(connection: Connection, categories: Iterable[Category]) -> None:
     """Add categories, or update what is known of them."""
+    stored = schema.Category
     # In the order of their ids, so that two transactions never wait for each other in a circle.
     for category in sorted({one.id: one for one in categories}.values(), key=lambda one: one.id):
-        added = insert(schema.Category).values(id=category.id, name=category.name, is_game=category.is_game)
-        stored = schema.Category
+        values = {"id": category.id, "name": category.name, "is_game": category.is_game}
+        connection.execute(insert(stored).values(values).on_conflict_do_nothing())
+        # Apart from the insert, which would lock the row whether it changes or not. Once a minute is enough
+        # for "last seen".
         connection.execute(
-            added.on_conflict_do_update(
-                index_elements=[stored.id],
-                set_={
-                    "name": added.excluded.name,
-                    "is_game": func.coalesce(added.excluded.is_game, stored.is_game),
-                    "last_seen": func.now(),
-                },
-                # Once a minute is enough for "last seen", and spares the row's lock.
-                where=(stored.last_seen < func.now() - func.make_interval(0, 0, 0, 0, 0, 1))
-                | (stored.name != added.excluded.name),
+            update(stored)
+            .where(
+                stored.id == category.id,
+                (stored.last_seen < func.now() - timedelta(minutes=1))
+                | (stored.name != category.name)
+                | stored.is_game.is_distinct_from(func.coalesce(category.is_game, stored.is_game)),
+            )
+            .values(
+                name=category.name,
+                is_game=func.coalesce(category.is_game, stored.is_game),
+                last_seen=func.now(),
             )
         )
 
@@ -175,38 +218,33 @@ def _split_of(connection: Connection, channel_id: str) -> Callable[[datetime], s
 
 
 def _save_channel(connection: Connection, channel: Channel, language: str | None) -> None:
-    added = insert(schema.Channel).values(
-        id=channel.id, login=channel.login, display_name=channel.display_name, language=language
-    )
-    stored, new = schema.Channel, added.excluded
+    stored = schema.Channel
+    known = {"login": channel.login, "display_name": channel.display_name}
     connection.execute(
-        added.on_conflict_do_update(
-            index_elements=[stored.id],
-            set_={
-                "login": new.login,
-                "display_name": new.display_name,
-                "language": func.coalesce(new.language, stored.language),
-            },
-            where=(stored.login != new.login)
-            | (stored.display_name != new.display_name)
-            | (stored.language.is_distinct_from(func.coalesce(new.language, stored.language))),
-        )
+        insert(stored).values(id=channel.id, language=language, **known).on_conflict_do_nothing()
     )
+    if language is not None:
+        known["language"] = language
+    _update_if_different(connection, stored, channel.id, known)
 
 
 def _save_broadcast(connection: Connection, stream: LiveStream) -> None:
-    added = insert(schema.Broadcast).values(
-        id=stream.id,
-        channel_id=stream.channel.id,
-        started_at=stream.started_at,
-        title=stream.title,
-        tags=list(stream.tags),
-        language=stream.language,
-    )
+    stored = schema.Broadcast
+    known = {"title": stream.title, "tags": list(stream.tags), "language": stream.language}
     connection.execute(
-        added.on_conflict_do_update(
-            index_elements=[schema.Broadcast.id],
-            set_={"title": added.excluded.title, "tags": added.excluded.tags},
-            where=schema.Broadcast.title != added.excluded.title,
-        )
+        insert(stored)
+        .values(id=stream.id, channel_id=stream.channel.id, started_at=stream.started_at, **known)
+        .on_conflict_do_nothing()
     )
+    _update_if_different(connection, stored, stream.id, known)
+
+
+def _update_if_different(
+    connection: Connection,
+    stored: type[schema.Channel] | type[schema.Broadcast],
+    key: str,
+    known: Mapping[str, Any],
+) -> None:
+    # A row that is right already is not locked by this.
+    changed = or_(*(getattr(stored, name).is_distinct_from(value) for name, value in known.items()))
+    connection.execute(update(stored).where(stored.id == key, changed).values(**known))

@@ -1,5 +1,6 @@
 """Removing frames: rows first, then the images that no row names any more."""
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,11 @@ def remove(database: Database, store: ImageStore, selection: Selection, *, dry_r
         remove_frames(database, store, condition)
         if selection.whole_channel:
             with database.begin() as connection:
+                # A collector may have added frames meanwhile; from here on it waits.
+                lock_images_for_removal(connection)
+                late = (
+                    connection.execute(delete(frame).where(*condition).returning(frame.path)).scalars().all()
+                )
                 connection.execute(
                     delete(schema.WatchedChannel).where(schema.WatchedChannel.login == selection.channel)
                 )
@@ -76,11 +82,21 @@ def remove(database: Database, store: ImageStore, selection: Selection, *, dry_r
                 )
                 # What else belongs to the channel goes with its row.
                 connection.execute(delete(schema.Channel).where(schema.Channel.login == selection.channel))
+            remove_unnamed(database, store, late)
     return Removed(frames=count, bytes=int(size), captures=captures)
 
 
-def remove_frames(database: Database, store: ImageStore, condition: Sequence[ColumnElement[bool]]) -> int:
-    """Remove the frames that meet every condition, in batches; how many. Raises StoreError."""
+def remove_frames(
+    database: Database,
+    store: ImageStore,
+    condition: Sequence[ColumnElement[bool]],
+    *,
+    stop: threading.Event | None = None,
+) -> int:
+    """Remove the frames that meet every condition, in batches, until told to stop; how many.
+
+    Raises StoreError.
+    """
     frame = schema.Frame
     removed = 0
     while True:
@@ -93,7 +109,7 @@ def remove_frames(database: Database, store: ImageStore, condition: Sequence[Col
             gone = list(paths)
         remove_unnamed(database, store, gone)
         removed += len(gone)
-        if len(gone) < BATCH:
+        if len(gone) < BATCH or (stop is not None and stop.is_set()):
             return removed
 
 

@@ -65,6 +65,16 @@ class Base(DeclarativeBase):
     }
 
 
+class Dataset(Base):
+    """The one row that says which dataset this is; the image store that belongs to it holds the same id."""
+
+    __tablename__ = "dataset"
+    __table_args__ = (CheckConstraint("single", name="one_row"),)
+
+    single: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    id: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+
+
 class Category(Base):
     """A Twitch category."""
 
@@ -159,6 +169,8 @@ class Frame(Base):
         CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_hex"),
         CheckConstraint("width > 0 AND height > 0 AND bytes > 0 AND position >= 0", name="sizes_positive"),
         Index(None, "category_id", "channel_id"),  # counts by category, and a channel's share of them
+        # By path, and by the folder it begins with, whatever the database's collation.
+        Index(None, "path", postgresql_ops={"path": "text_pattern_ops"}),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -172,7 +184,7 @@ class Frame(Base):
     bytes: Mapped[int]  #: of the image file
     sha256: Mapped[str]
     phash: Mapped[int] = mapped_column(BigInteger)  #: 64 bits of perceptual hash, read as signed
-    path: Mapped[str] = mapped_column(index=True)  #: relative to the images folder of the data directory
+    path: Mapped[str]  #: relative to the images folder of the data directory
     split: Mapped[str | None]  #: the channel's; null: not dealt, or left out
 
 

@@ -14,7 +14,6 @@ from twitchcat.dataset.images import ImageStore
 from twitchcat.dataset.importing.categories import LOCAL
 from twitchcat.dataset.locks import lock_images_for_removal
 from twitchcat.dataset.removal import remove_frames, remove_unnamed
-from twitchcat.errors import StoreError
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,22 +45,29 @@ def sync(
 
     Works folder by folder, beside collectors: an image that is being stored is never taken for an orphan.
     With `deep`, the bytes of each image are read and compared with their checksum; a frame whose image is
-    damaged is removed. `progress` is told how many of how many folders are done. Raises StoreError.
+    damaged is removed. `progress` is told how many of how many folders are done. Raises StoreError; an image
+    that cannot be read for another reason than being gone is no reason to remove anything.
     """
     report = SyncReport()
-    _expire(database, store, retention, report, dry_run=dry_run)
+    _expire(database, store, retention, report, dry_run=dry_run, stop=stop)
     folders = sorted({*store.folders(), *_folders_of_rows(database)})
     for done, folder in enumerate(folders):
         if stop is not None and stop.is_set():
             break
-        _sync_folder(database, store, folder, report, deep=deep, dry_run=dry_run)
+        _sync_folder(database, store, folder, report, deep=deep, dry_run=dry_run, stop=stop)
         if progress is not None:
             progress(done + 1, len(folders))
     return report
 
 
 def _expire(
-    database: Database, store: ImageStore, retention: RetentionSettings, report: SyncReport, *, dry_run: bool
+    database: Database,
+    store: ImageStore,
+    retention: RetentionSettings,
+    report: SyncReport,
+    *,
+    dry_run: bool,
+    stop: threading.Event | None,
 ) -> None:
     if retention.max_age is None:
         return
@@ -72,9 +78,9 @@ def _expire(
         frame.captured_at < datetime.now(UTC) - retention.max_age, frame.capture_id.not_in(imported)
     )
     with database.begin() as connection:
-        report.expired = len(connection.execute(select(frame.id).where(expired)).all())
+        report.expired = connection.execute(select(func.count()).where(expired)).scalar_one()
     if not dry_run and report.expired:
-        report.removed += remove_frames(database, store, [expired])
+        report.removed += remove_frames(database, store, [expired], stop=stop)
 
 
 def _folders_of_rows(database: Database) -> set[str]:
@@ -85,7 +91,14 @@ def _folders_of_rows(database: Database) -> set[str]:
 
 
 def _sync_folder(
-    database: Database, store: ImageStore, folder: str, report: SyncReport, *, deep: bool, dry_run: bool
+    database: Database,
+    store: ImageStore,
+    folder: str,
+    report: SyncReport,
+    *,
+    deep: bool,
+    dry_run: bool,
+    stop: threading.Event | None,
 ) -> None:
     frame = schema.Frame
     with database.begin() as connection:
@@ -100,8 +113,15 @@ def _sync_folder(
     orphans = files - {row.path for row in rows}
     missing = [row for row in rows if row.path not in files]
     damaged = [
-        row for row in rows if deep and row.path in files and not _is_intact(store, row.path, row.sha256)
+        row
+        for row in rows
+        if deep
+        and row.path in files
+        and not (stop is not None and stop.is_set())
+        and not store.is_intact(row.path, row.sha256)
     ]
+    if stop is not None and stop.is_set():
+        return  # before all of the folder was looked at
     report.images_without_row += len(orphans)
     report.rows_without_image += len(missing)
     report.checksum_mismatches += len(damaged)
@@ -110,10 +130,3 @@ def _sync_folder(
     if lost := [row.id for row in (*missing, *damaged)]:
         report.removed += remove_frames(database, store, [frame.id.in_(lost)])
     report.removed += remove_unnamed(database, store, orphans)
-
-
-def _is_intact(store: ImageStore, path: str, sha256: str) -> bool:
-    try:
-        return store.is_intact(path, sha256)
-    except StoreError:
-        return False

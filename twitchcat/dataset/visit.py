@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     AD = "ad"
     CHANGED = "changed"  #: another category, or another broadcast, after the visit than before
     ERROR = "error"
-    BUSY = "busy"  #: another process is there, or was a moment ago
+    BUSY = "busy"  #: another process is there, or was a moment ago; or this one is to stop
     LOST = "lost"  #: it could not be recorded, or Twitch refused us altogether
 
 

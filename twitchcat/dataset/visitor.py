@@ -1,5 +1,6 @@
 """Carries out visits: from the order to the report, with everything it kept in the dataset."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from twitchcat.config import Settings
 from twitchcat.dataset.locks import ChannelClaims
-from twitchcat.dataset.recorder import ChannelMemory, Recorder
+from twitchcat.dataset.recorder import STORED_ALREADY, ChannelMemory, Recorder
 from twitchcat.dataset.sift import Sieve
 from twitchcat.dataset.visit import (
     ENDED,
@@ -24,7 +25,9 @@ from twitchcat.errors import (
     AdsOnly,
     ChannelOffline,
     CredentialsRefused,
+    Interrupted,
     NetworkError,
+    RateLimited,
     SegmentUnreadable,
     StoreError,
     StreamUnreadable,
@@ -37,6 +40,11 @@ from twitchcat.frames.stream import StreamKeyframes
 from twitchcat.twitch.entities import LiveStream
 from twitchcat.twitch.live import LiveSource, LiveStreams
 from twitchcat.twitch.playlist import PlaylistWindow, Segment
+
+log = logging.getLogger(__name__)
+
+#: Why nothing is taken of a channel that declares nothing.
+NO_CATEGORY = "no category"
 
 LiveNow = Callable[[list[str]], dict[str, LiveStream]]
 
@@ -71,14 +79,30 @@ class Visitor:
             if not self._claims.claim(order.channel.id):
                 return replace(report, reason="another process is there")
             try:
-                memory = self._recorder.memory(order.channel.id, hashes=self._settings.collect.remember)
+                memory = self._memory(report)
                 if _was_just_visited(order, memory):
                     return replace(report, reason="visited a moment ago")
                 return self._visit(report, memory)
             finally:
                 self._claims.release(order.channel.id)
+        except Interrupted as error:  # that says nothing of the channel
+            return replace(report, reason=error.reason)
         except (StoreError, CredentialsRefused) as error:
             return replace(report, outcome=Outcome.LOST, reason=error.reason, error=error, finished_at=_now())
+        except Exception as odd:
+            log.exception("visit_failed", extra={"channel": order.channel.login})
+            failure = TwitchcatError(f"a visit to {order.channel.login} failed: {odd!r}")
+            return replace(
+                report, outcome=Outcome.LOST, reason=failure.reason, error=failure, finished_at=_now()
+            )
+
+    def _memory(self, report: VisitReport) -> ChannelMemory:
+        return self._recorder.memory(
+            report.order.channel.id,
+            category_id=report.category.id if report.category else None,
+            hashes=self._settings.collect.remember,
+            now=report.started_at,
+        )
 
     def _visit(self, report: VisitReport, memory: ChannelMemory) -> VisitReport:
         order, before = report.order, report.order.stream
@@ -87,6 +111,8 @@ class Visitor:
         try:
             if before is None:
                 outcome = Outcome.OFFLINE
+            elif before.category is None:  # pictures of nothing in particular belong nowhere
+                outcome, reason = Outcome.ERROR, NO_CATEGORY
             else:
                 self._take(order, memory, take)
                 after = self._live_now([order.channel.login]).get(order.channel.login)
@@ -96,7 +122,7 @@ class Visitor:
             outcome = Outcome.AD
         except ChannelOffline as error:
             outcome, reason = Outcome.OFFLINE, error.reason
-        except (StoreError, CredentialsRefused):
+        except (StoreError, CredentialsRefused, Interrupted):
             raise
         except StreamUnreadable as error:
             outcome, reason = self._ended_or(error, order)
@@ -116,7 +142,7 @@ class Visitor:
         recorded = self._recorder.record(
             report, take.frames, variant=take.variant, after=after.category if after else None
         )
-        take.skip("stored already", len(take.frames) - recorded.frames)
+        take.skip(STORED_ALREADY, len(take.frames) - recorded.frames)
         return replace(report, frames_kept=recorded.frames, image_bytes=recorded.image_bytes)
 
     def _ended_or(self, error: StreamUnreadable, order: VisitOrder) -> tuple[Outcome, str]:
@@ -135,14 +161,13 @@ class Visitor:
         """Take frames from the channel's playlist window into `take`."""
         deadline = monotonic() + self._settings.capture.timeout.total_seconds()
         source = self._streams.open(order.channel.login)
-        fetched_before = source.bytes_fetched
         try:
-            take.variant = source.variant.name
             window = source.window()
+            take.variant = source.variant.name  # looking may have resolved it anew
             take.skip("ad", window.ads)
             take.skip("beside an ad", window.dropped)
-            segments = _fresh(window, memory)
             take.skip("unusable", window.unusable)
+            segments = _wanted(window, memory, order, take)
             window.require_content()
             if not window.segments:
                 raise StreamUnreadable("the playlist names no segment that can be used")
@@ -153,7 +178,7 @@ class Visitor:
             self._streams.close(order.channel.login)
             raise
         finally:
-            take.bytes_fetched = source.bytes_fetched - fetched_before
+            take.bytes_fetched = source.take_bytes()
 
     def _take_segments(
         self,
@@ -168,7 +193,7 @@ class Visitor:
         collect, images = self._settings.collect, self._settings.images
         sieve = Sieve(memory.hashes, blank=collect.blank, near_identical=collect.near_identical)
         keyframes = self._keyframes_of(source)
-        failure: SegmentUnreadable | NetworkError | None = None
+        failure: SegmentUnreadable | NetworkError | RateLimited | None = None
         seen = 0
 
         def check_time() -> None:
@@ -195,6 +220,10 @@ class Visitor:
                 take.skip(error.reason)
                 failure = error
                 continue
+            except RateLimited as error:  # what was taken is good; no more is asked for
+                take.skip(error.reason)
+                failure = error
+                break
             seen += 1
             rgb = scale_to_height(keyframe.rgb, images.height)
             sifted = sieve.sift(rgb)
@@ -229,11 +258,22 @@ def _was_just_visited(order: VisitOrder, memory: ChannelMemory) -> bool:
     return _now() - memory.last_visit_at < order.unless_visited_within
 
 
-def _fresh(window: PlaylistWindow, memory: ChannelMemory) -> tuple[Segment, ...]:
-    """The segments of a window that were not there at an earlier visit."""
-    if memory.last_frame_at is None:
-        return window.segments
-    return tuple(segment for segment in window.segments if segment.at > memory.last_frame_at)
+def _wanted(
+    window: PlaylistWindow, memory: ChannelMemory, order: VisitOrder, take: Take
+) -> tuple[Segment, ...]:
+    """The segments that no earlier visit saw, and that the declared category is true of."""
+    segments = window.segments
+    if memory.last_frame_at is not None:
+        segments = tuple(one for one in segments if one.at > memory.last_frame_at)
+        take.skip("seen before", len(window.segments) - len(segments))
+    # The window reaches back by half a minute: to before a change of category, or to an earlier broadcast.
+    began = order.stream.started_at if order.stream else None
+    floor = max((at for at in (memory.category_since, began) if at is not None), default=None)
+    if floor is None:
+        return segments
+    true_of = tuple(one for one in segments if one.at >= floor)
+    take.skip("before the category", len(segments) - len(true_of))
+    return true_of
 
 
 def _now() -> datetime:

@@ -1,6 +1,6 @@
 """Says as JSON where onnxruntime can really run: `python -m twitchcat.doctor.probe`.
 
-A program of its own, because trying may load gigabytes of CUDA, and where a driver is broken ends the process.
+A program of its own: trying may load gigabytes of CUDA, and where a driver is broken ends the process.
 """
 
 import json

@@ -27,26 +27,43 @@ class Space:
 def examine_storage(data_dir: Path) -> list[Finding]:
     """Say whether the data directory can be written, and what the disk has left."""
     data_dir = data_dir.expanduser().absolute()
-    existing = next(path for path in (data_dir, *data_dir.parents) if path.exists())
-    return [_directory(data_dir, existing), space_finding(_space(existing), data_dir)]
+    space = _space(_existing(data_dir))
+    # A file system of no size, as /proc, holds no files of ours: the directory says so.
+    return [directory_finding(data_dir), *([space_finding(space, data_dir)] if space.bytes_total else [])]
 
 
-def _directory(data_dir: Path, existing: Path) -> Finding:
+def directory_finding(data_dir: Path) -> Finding:
+    """Say whether the data directory can be written, or made; leaves nothing behind."""
+    data_dir = data_dir.expanduser().absolute()
+    existing = _existing(data_dir)
     name, advice = "data directory", "Set data_dir to a folder that you can write, or change its owner."
     if not existing.is_dir():
         return failure(name, f"{existing} is no folder", advice, StoreError())
-    if existing != data_dir:
-        if os.access(existing, os.W_OK | os.X_OK):
-            return ok(name, f"{data_dir}, made when it is first needed")
-        return failure(name, f"{data_dir} cannot be made: {existing} is not writable", advice, StoreError())
     try:
-        with tempfile.TemporaryFile(dir=data_dir, prefix=".doctor-") as probe:
+        # Tried, as to ask who may write is not enough: root may all, and yet nothing can be made in /proc.
+        with tempfile.TemporaryFile(dir=existing, prefix=".doctor-") as probe:
             probe.write(b"twitchcat")
             probe.flush()
             os.fsync(probe.fileno())
     except OSError as error:
-        return failure(name, f"{data_dir} cannot be written: {error.strerror}", advice, StoreError())
-    return ok(name, f"{data_dir}, writable")
+        if existing == data_dir:
+            said = f"{data_dir} cannot be written: {error.strerror}"
+        else:
+            said = f"{data_dir} cannot be used: nothing can be written in {existing}: {error.strerror}"
+        return failure(name, said, advice, StoreError())
+    return ok(name, f"{data_dir}, {'writable' if existing == data_dir else 'made when it is first needed'}")
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest above it that is there and can be looked at."""
+    return next(one for one in (path, *path.parents) if _is_there(one))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # a folder above it is shut
+        return False
 
 
 def _space(path: Path) -> Space:

@@ -12,7 +12,8 @@ import httpx
 from twitchcat.config import TwitchSettings
 from twitchcat.doctor.finding import Finding, failed_by, failure, ok, warning
 from twitchcat.errors import ConfigError, CredentialsRefused, NetworkError, RateLimited, TwitchError
-from twitchcat.twitch.helix import HelixClient, http_client
+from twitchcat.twitch.helix import HelixClient
+from twitchcat.twitch.http import http_client
 from twitchcat.twitch.pace import pause
 from twitchcat.twitch.token import WHERE_TO_GET_THEM
 
@@ -20,6 +21,7 @@ CLOCK_WARNING_S = 5.0
 CLOCK_FAILURE_S = 60.0
 REQUEST = timedelta(seconds=5)  #: for one request of the doctor, whatever twitch.timeout allows
 _LONGEST_PAUSE_S = 5.0
+_SHORTEST_LIMIT_S = 0.9  #: a client that is told to wait waits longer than this; for its turn, shorter
 
 _SYNC = "Let the system keep its time by NTP (`timedatectl set-ntp true`)."
 
@@ -40,6 +42,8 @@ def examine_helix(
         told = f"{url} answers {answer.status_code}"
         advice = "Check twitch.helix_url; if it is right, wait: Twitch has a problem."
         helix = failure("helix", told, advice, TwitchError())
+    elif answer.status_code == 429:
+        helix = _limited("helix", f"{settings.helix_url} answers 429", answer.headers.get("Ratelimit-Reset"))
     else:
         helix = ok("helix", said)
     offset_s = _offset_s(answer.headers.get("Date"), (before + after) / 2)
@@ -75,7 +79,7 @@ def _no_clock() -> Finding:
 def examine_credentials(
     settings: TwitchSettings, *, transport: httpx.BaseTransport | None = None
 ) -> list[Finding]:
-    """Get an app token for client id and secret, and have Twitch validate it."""
+    """Get an app token for client id and secret, have Twitch validate it, and ask Helix with it."""
     if not settings.client_id and settings.client_secret is None:
         said = (
             "twitch.client_id and twitch.client_secret are not set: `collect` does not work;"
@@ -83,25 +87,46 @@ def examine_credentials(
         )
         return [warning("credentials", said, f"{WHERE_TO_GET_THEM} Or dry-run with `twitchcat station`.")]
     quick = _impatient(settings)
+    waits = _Waits()
     try:
-        with HelixClient(quick, transport=transport, sleep=_briefly) as helix:
+        with HelixClient(quick, transport=transport, sleep=waits) as helix:
             with http_client(quick, transport) as client:
                 client.get(f"{quick.auth_url.rstrip('/')}/validate")  # once: HelixClient would try for long
             token = helix.validate_token()
+            said = f"accepted; the app token lives {token.expires_in_s / 86_400:.0f} days"
+            return [ok("credentials", said), *_limits(helix, waits)]
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return [_unreachable("credentials", quick.auth_url, error)]
     except ConfigError as error:  # one of the two is missing
         return [failed_by("credentials", error, WHERE_TO_GET_THEM)]
-    except CredentialsRefused as error:
+    except TwitchError as error:
+        return [_refused(error, quick.auth_url, waits)]
+
+
+def _limits(helix: HelixClient, waits: "_Waits") -> list[Finding]:
+    """Ask Helix anything that costs a point: a warning if Twitch wants fewer requests."""
+    try:
+        helix.top_categories(1)
+    except RateLimited:
+        return [_limited("rate limit", "Helix answers 429 to this client id", waits.until_s)]
+    except CredentialsRefused:
+        raise
+    except TwitchError:
+        return []  # what is the matter with Helix itself, `helix` says
+    return []
+
+
+def _refused(error: TwitchError, auth_url: str, waits: "_Waits") -> Finding:
+    if isinstance(error, RateLimited):
+        return _limited("credentials", "they could not be checked", waits.until_s)
+    if isinstance(error, CredentialsRefused):
         advice = (
             "Copy both from https://dev.twitch.tv/console/apps; a new secret ends the old one."
-            if _is_twitch(quick.auth_url)
+            if _is_twitch(auth_url)
             else "Take both from what the station prints when it starts."
         )
-        return [failure("credentials", str(error).removesuffix(WHERE_TO_GET_THEM).strip(), advice, error)]
-    except TwitchError as error:
-        return [failed_by("credentials", error, _how_to_reach(quick.auth_url))]
-    return [ok("credentials", f"accepted; the app token lives {token.expires_in_s / 86_400:.0f} days")]
+        return failure("credentials", str(error).removesuffix(WHERE_TO_GET_THEM).strip(), advice, error)
+    return failed_by("credentials", error, _how_to_reach(auth_url))
 
 
 def examine_station(settings: TwitchSettings, *, client: httpx.Client) -> list[Finding]:
@@ -150,10 +175,29 @@ def _impatient(settings: TwitchSettings) -> TwitchSettings:
     )
 
 
-def _briefly(seconds: float, stop: threading.Event | None) -> None:
-    if seconds > _LONGEST_PAUSE_S:
-        raise RateLimited(f"Twitch asks to wait {seconds:.0f} s; it has had too many requests")
-    pause(seconds, stop)
+class _Waits:
+    """Waits as a client asks for it, but not for long, and only once because of Twitch's limit."""
+
+    def __init__(self) -> None:
+        self.until_s: float | None = None  #: Unix time when the limit ends, as far as Twitch has said
+
+    def __call__(self, seconds: float, stop: threading.Event | None) -> None:
+        """Wait. Raises RateLimited where that would take long, or has been in vain."""
+        if seconds > _SHORTEST_LIMIT_S:
+            again, self.until_s = self.until_s is not None, time.time() + seconds
+            if again or seconds > _LONGEST_PAUSE_S:
+                raise RateLimited
+        pause(seconds, stop)
+
+
+def _limited(name: str, said: str, until: str | float | None) -> Finding:
+    """Twitch wants fewer requests; `until` is in Unix seconds, as in the Ratelimit-Reset header."""
+    try:
+        when = f"until {datetime.fromtimestamp(float(until or 'nan'), UTC):%H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        when = "for a while"
+    advice = "Wait till then, and see what else uses this client id, or lower twitch.requests_per_second."
+    return warning(name, f"Twitch is limiting requests {when}: {said}", advice)
 
 
 def _unreachable(name: str, url: str, error: Exception) -> Finding:

@@ -1,5 +1,6 @@
 """The station's own switches over HTTP: GET and PUT /station/channels."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +19,7 @@ class Switches(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fault: str | None = None  #: null or "" ends the channel's faults
-    category: str | None = None
+    category: str | None = None  #: null or "" declares none
     live: bool | None = None
     ads_s: Annotated[float, Field(gt=0)] | None = None  #: an ad break of so many seconds
     ads_ago_s: Annotated[float, Field(ge=0)] = 0.0  #: that began so long ago
@@ -36,9 +37,10 @@ class Control:
         return JSONResponse([describe(self._lineup, channel) for channel in self._lineup.channels])
 
     async def switch(self, request: Request) -> Response:
-        """PUT /station/channels/LOGIN; for a fault the login may be *."""
+        """PUT /station/channels/LOGIN; with * for the login it is for all."""
         login = request.path_params["login"]
         note(request, login=login)
+        known = bool(self._channels(login))
         try:
             switches = Switches.model_validate_json(await request.body())
             self._throw(login, switches)
@@ -47,14 +49,19 @@ class Control:
             where = ".".join(str(part) for part in first["loc"])
             return JSONResponse({"error": f"{where}: {first['msg']}".removeprefix(": ")}, 400)
         except ConfigError as error:
-            return JSONResponse({"error": str(error)}, 400 if self._lineup.find(login) else 404)
-        shown = self._lineup.channels if login == EVERYWHERE else [self._lineup.find(login)]
-        return JSONResponse([describe(self._lineup, channel) for channel in shown if channel is not None])
+            return JSONResponse({"error": str(error)}, 400 if known else 404)
+        return JSONResponse([describe(self._lineup, channel) for channel in self._channels(login)])
+
+    def _channels(self, login: str) -> Sequence[OnAir]:
+        if login == EVERYWHERE:
+            return self._lineup.channels
+        found = self._lineup.find(login)
+        return [] if found is None else [found]
 
     def _throw(self, login: str, switches: Switches) -> None:
         if "fault" in switches.model_fields_set:
             self._lineup.set_fault(login, switches.fault)
-        if switches.category is not None:
+        if "category" in switches.model_fields_set:
             self._lineup.set_category(login, switches.category)
         if switches.live is not None:
             self._lineup.set_live(login, switches.live)

@@ -1,12 +1,15 @@
 """The folder that is played: `Category name/channel.mp4`, and what `station.toml` says about its channels."""
 
+import difflib
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import zip_longest
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +18,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from twitchcat.config import Duration, parse_duration
 from twitchcat.errors import ConfigError
 from twitchcat.station.faults import parse_faults
+from twitchcat.station.media import flaw
 
 #: The clips that ship with twitchcat.
 PACKAGED_CLIPS = Path(__file__).parent / "clips"
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".ts", ".mov", ".webm", ".flv", ".m4v", ".avi"})
+
+#: Twitch's logins have no more letters.
+LONGEST_LOGIN = 25
 
 #: Categories of Twitch that are no games; station.toml adds others under `non_games`.
 NON_GAMES = frozenset({"Software and Game Development", "Just Chatting", "Music", "Art", "IRL"})
@@ -113,49 +120,115 @@ class ChannelPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file that looks like a video by its name and cannot be played."""
+
+    file: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """What there is to play."""
 
     channels: tuple[ChannelPlan, ...]
     non_games: frozenset[str]
+    left_out: tuple[LeftOut, ...] = ()
 
     def is_game(self, category: str) -> bool:
         """Whether Twitch would name an IGDB entry for the category."""
         return category not in self.non_games
 
 
-def read_folder(folder: Path, *, channels: int | None = None) -> Folder:
+def read_folder(
+    folder: Path, *, channels: int | None = None, flaw: Callable[[Path], str | None] = flaw
+) -> Folder:
     """Find the channels of a folder, the categories taking turns.
 
     `channels` asks for so many: fewer than there are files, or more, where the files are played again under
-    further logins (`supertux_s2_2`).
+    further logins (`supertux_s2_2`). `flaw` says why a file cannot be played, if so: then it is left out.
 
     Raises ConfigError where there is nothing to play or station.toml is wrong.
     """
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: is not a folder")
+    logins = _logins(_videos(folder))
     file = _read_station_file(folder / "station.toml")
-    by_category = [
-        [_plan(path, file) for path in sorted(category.iterdir()) if path.suffix.lower() in VIDEO_SUFFIXES]
-        for category in sorted(folder.iterdir())
-        if category.is_dir() and not category.name.startswith(".")
-    ]
-    plans = [plan for turn in zip_longest(*by_category) for plan in turn if plan is not None]
-    if not plans:
+    if not logins:
         raise ConfigError(
             f"{folder}: holds no videos; they are looked for as FOLDER/Category name/channel.mp4"
         )
-    _refuse_doubles(plans)
-    unknown = file.channels.keys() - {plan.login for plan in plans}
-    if unknown:
-        raise ConfigError(f"{folder / 'station.toml'}: channels.{min(unknown)}: there is no such video")
-    if channels is not None:
-        plans = [_again(plans[n % len(plans)], n // len(plans) + 1) for n in range(channels)]
-    return Folder(tuple(plans), NON_GAMES | frozenset(file.non_games))
+    unknown = min(file.channels.keys() - set(logins.values()), default=None)
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, logins.values(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{folder / 'station.toml'}: channels.{unknown}: there is no such video{hint}")
+    plans: list[ChannelPlan] = []
+    left_out: list[LeftOut] = []
+    for path, login in logins.items():
+        if channels is not None and len(plans) == channels:
+            break
+        why = flaw(path)
+        if why is None:
+            plans.append(_plan(path, login, file))
+        else:
+            left_out.append(LeftOut(path, why))
+    if not plans:
+        first = left_out[0]
+        raise ConfigError(f"{folder}: holds no video that can be played; {first.file}: {first.why}")
+    files, taken = len(plans), set(logins.values())
+    for n in range(files, channels or 0):
+        again = _again(plans[n % files], n // files + 1, taken)
+        plans.append(again)
+        taken.add(again.login)
+    return Folder(tuple(plans), NON_GAMES | frozenset(file.non_games), tuple(left_out))
 
 
-def _plan(path: Path, file: StationFile) -> ChannelPlan:
-    login = re.sub(r"[^a-z0-9_]+", "_", path.stem.lower()).strip("_") or "channel"
+def _videos(folder: Path) -> Iterator[Path]:
+    """The files to play, one of each category, then the next of each."""
+    try:
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: is not a folder")
+        by_category = [
+            [path for path in sorted(category.iterdir()) if path.suffix.lower() in VIDEO_SUFFIXES]
+            for category in sorted(folder.iterdir())
+            if not category.name.startswith(".") and category.is_dir()
+        ]
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    return (path for turn in zip_longest(*by_category) for path in turn if path is not None)
+
+
+def _logins(videos: Iterator[Path]) -> Mapping[Path, str]:
+    """A login for each file: its name; where several have that, the category's name before it."""
+    names = {path: _cut(_as_login(path.stem)) for path in videos}
+    often = Counter(names.values())
+    taken = {name for name, times in often.items() if times == 1}
+    logins: dict[Path, str] = {}
+    for path, name in names.items():
+        logins[path] = name
+        if often[name] > 1:
+            room = max(0, LONGEST_LOGIN - len(f"_{name}"))
+            category = _as_login(path.parent.name)[:room].strip("_")
+            logins[path] = _free(f"{category}_{name}".strip("_"), taken)
+            taken.add(logins[path])
+    return logins
+
+
+def _as_login(text: str) -> str:
+    """A text in the letters that a login may have; "channel" if none of its own are left."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_]+", "_", plain.lower()).strip("_") or "channel"
+
+
+def _cut(login: str, ending: str = "") -> str:
+    return login[: LONGEST_LOGIN - len(ending)].rstrip("_") + ending
+
+
+def _free(login: str, taken: Collection[str]) -> str:
+    """The login, numbered if need be."""
+    return next(one for one in (_cut(login, f"_{n}" if n > 1 else "") for n in count(1)) if one not in taken)
+
+
+def _plan(path: Path, login: str, file: StationFile) -> ChannelPlan:
     section = file.channels.get(login, ChannelSection())
     shows = path.parent.name
     return ChannelPlan(
@@ -173,19 +246,9 @@ def _plan(path: Path, file: StationFile) -> ChannelPlan:
     )
 
 
-def _again(plan: ChannelPlan, time: int) -> ChannelPlan:
-    if time == 1:
-        return plan
-    login = f"{plan.login}_{time}"
+def _again(plan: ChannelPlan, time: int, taken: Collection[str]) -> ChannelPlan:
+    login = _free(_cut(plan.login, f"_{time}"), taken)
     return replace(plan, login=login, viewers=number_for(f"viewers {login}", digits=3))
-
-
-def _refuse_doubles(plans: Iterable[ChannelPlan]) -> None:
-    seen: dict[str, Path] = {}
-    for plan in plans:
-        if plan.login in seen:
-            raise ConfigError(f"{plan.file} and {seen[plan.login]} would both be the channel {plan.login}")
-        seen[plan.login] = plan.file
 
 
 def _read_station_file(path: Path) -> StationFile:
@@ -193,6 +256,8 @@ def _read_station_file(path: Path) -> StationFile:
         return StationFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return StationFile()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
     except ValidationError as error:

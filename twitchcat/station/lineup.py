@@ -132,22 +132,22 @@ class Lineup:
                 self._everywhere = faults
                 if not faults:
                     self._on_air = {name: replace(one, faults={}) for name, one in self._on_air.items()}
-            logins = list(self._on_air)
         else:
             self._change(login, lambda channel: replace(channel, faults=faults))
-            logins = [login]
         if FaultKind.SEQUENCE_RESET in faults:
-            for name in logins:
-                self._change(name, self._reset)
+            self._change(login, self._reset)
 
     def _reset(self, channel: OnAir) -> OnAir:
         # The broadcaster came back a whole window ago; the numbers count from there.
         origin_s = self.clock() - self.window * SEGMENT_S
         return replace(channel, origin_s=origin_s, epoch=channel.epoch + 1)
 
-    def set_category(self, login: str, category: str) -> None:
-        """Declare another category from now on; "" is none. Raises ConfigError for an unknown channel."""
-        change = (self.clock(), category)
+    def set_category(self, login: str, category: str | None) -> None:
+        """Declare another category from now on; None or "" is none.
+
+        `*` is for all channels. Raises ConfigError for an unknown one.
+        """
+        change = (self.clock(), category or "")
         self._change(
             login,
             lambda channel: replace(
@@ -156,13 +156,13 @@ class Lineup:
         )
 
     def set_live(self, login: str, live: bool) -> None:
-        """Begin or end the broadcast. Raises ConfigError for an unknown channel."""
+        """Begin or end the broadcast, all of them with `*`. Raises ConfigError for an unknown channel."""
         self._change(login, lambda channel: replace(channel, live=live))
 
     def start_ads(self, login: str, seconds: float, *, ago_s: float = 0.0) -> None:
         """Begin an ad break with the next segment, or so many seconds ago: then it is in the window already.
 
-        Raises ConfigError for an unknown channel.
+        `*` is for all channels. Raises ConfigError for an unknown one.
         """
         begin_s = self.clock() - ago_s
         ads = AdBreak(begin_s, begin_s + seconds)
@@ -170,6 +170,9 @@ class Lineup:
 
     def _change(self, login: str, change: Callable[[OnAir], OnAir]) -> None:
         with self._switching:
+            if login == EVERYWHERE:
+                self._on_air = {name: change(channel) for name, channel in self._on_air.items()}
+                return
             channel = self.find(login)
             if channel is None:
                 near = difflib.get_close_matches(login, list(self._on_air), n=1)

@@ -79,6 +79,18 @@ class Segment:
         return self.data[: self.head + self.keyframe // 2]
 
 
+def flaw(path: Path) -> str | None:
+    """Why a file cannot be played; None where it seems that it can. Reads it up to the first packet."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                return "there are no pictures in it"
+            packets = container.demux(container.streams.video[0])
+            return None if any(packet.size for packet in packets) else "there are no pictures in it"
+    except (av.error.FFmpegError, OSError) as error:
+        return error.strerror or type(error).__name__
+
+
 def index(path: Path) -> Video:
     """Find where a file can be cut: at the first keyframe two seconds after the last cut, and so on.
 

@@ -3,15 +3,26 @@
 Source: dev.twitch.tv/docs/api/reference. What is not listed here is ignored.
 """
 
+import json
+import re
 from datetime import UTC
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, StringConstraints, ValidationError
 
 from twitchcat.errors import TwitchError
 from twitchcat.twitch.entities import Category, Channel, LiveStream
 
-Text = Annotated[str, StringConstraints(min_length=1)]
+# NUL, and half of a character outside the basic plane: JSON can name both, a database can hold neither.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def _storable(value: Any) -> Any:
+    return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value
+
+
+Words = Annotated[str, BeforeValidator(_storable)]
+Text = Annotated[str, BeforeValidator(_storable), StringConstraints(min_length=1)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -47,7 +58,7 @@ class User(BaseModel):
 
     id: Text
     login: Text
-    display_name: str
+    display_name: Words
 
     def entity(self) -> Channel:
         """Return it as a channel."""
@@ -60,12 +71,12 @@ class Stream(BaseModel):
     id: Text
     user_id: Text
     user_login: Text
-    user_name: str
-    game_id: str
-    game_name: str
-    title: str
-    tags: list[str] | None = None
-    language: str
+    user_name: Words
+    game_id: Words
+    game_name: Words
+    title: Words
+    tags: list[Words] | None = None
+    language: Words
     viewer_count: int
     started_at: AwareDatetime
 
@@ -97,8 +108,9 @@ class Validation(BaseModel):
 def page(content: bytes) -> Page:
     """Read a Helix answer. Raises TwitchError if it is not one."""
     try:
-        return Page.model_validate_json(content)
-    except ValidationError as error:
+        # Not pydantic's own reader: it refuses a whole page for half a character in one title.
+        return Page.model_validate(json.loads(content))
+    except (ValueError, RecursionError) as error:
         raise TwitchError("Helix answered with something that is not its JSON") from error
 
 

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from twitchcat.errors import IntegrityFailed, NetworkError, RateLimited, TwitchcatError
 
+#: After so many seconds it is worth asking again whether a probe has ended.
+PROBE_S = 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
@@ -81,10 +84,14 @@ class Breaker:
         self._leave(probe, Circuit.succeeded)
 
     def held_for(self) -> float:
-        """Seconds until the next attempt is let through; 0 while closed or due for a probe."""
+        """Seconds for which no further attempt is let through; 0 while closed or due for a probe.
+
+        While a probe is under way it is `PROBE_S` at least: nobody knows when it ends.
+        """
         with self._lock:
-            until = self.circuit.until
-        return max((until - self.clock()).total_seconds(), 0.0) if until else 0.0
+            until, probing = self.circuit.until, self.circuit.probing
+        left_s = (until - self.clock()).total_seconds() if until else 0.0
+        return max(left_s, PROBE_S if probing else 0.0)
 
     def _enter(self) -> bool:
         with self._lock:

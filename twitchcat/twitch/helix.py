@@ -18,8 +18,9 @@ from pydantic import ValidationError
 
 from twitchcat.config import TwitchSettings
 from twitchcat.errors import ConfigError, CredentialsRefused, NetworkError, RateLimited, TwitchError
-from twitchcat.twitch import answers, network
+from twitchcat.twitch import answers
 from twitchcat.twitch.entities import Category, Channel, LiveState, LiveStream
+from twitchcat.twitch.http import http_client
 from twitchcat.twitch.pace import Pace, Pause, Transient, backing_off, pause
 from twitchcat.twitch.token import AppToken, TokenInfo, credentials
 
@@ -37,8 +38,8 @@ Params = list[tuple[str, str | int]]
 class HelixClient:
     """Asks Helix. Safe for use from several threads at once.
 
-    Every method raises CredentialsRefused, RateLimited, NetworkError (also when `stop` is set while it waits)
-    or TwitchError. The constructor raises ConfigError when client id or secret are missing.
+    Every method raises CredentialsRefused, RateLimited, NetworkError, Interrupted (when `stop` is set while
+    it waits) or TwitchError. The constructor raises ConfigError when client id or secret are missing.
     """
 
     def __init__(
@@ -231,6 +232,8 @@ class HelixClient:
         except (httpx.TransportError, httpx.DecodingError, httpx.TooManyRedirects) as error:
             why = str(error) or type(error).__name__
             raise Transient(f"{where.hostname} could not be reached: {why}") from error
+        except (httpx.InvalidURL, UnicodeError) as error:  # no IP address after all; a name that is none
+            raise ConfigError(f"{url} cannot be asked: {error}") from error
         self._bucket.heard(answer.headers)
         if answer.status_code >= 500:
             raise Transient(f"{where.hostname} answered {answer.status_code} to {where.path}")
@@ -266,19 +269,6 @@ class _Bucket:
         with self._lock:
             if self._remaining == 0:
                 self._remaining = None  # until the next answer says
-
-
-def http_client(settings: TwitchSettings, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """Return a client for Helix and the token endpoint, with the environment's proxy and certificates."""
-    bundle = network.ca_bundle()
-    ours = [url for url in (settings.helix_url, settings.auth_url) if network.is_loopback(url)]
-    return httpx.Client(
-        transport=transport,
-        timeout=settings.timeout.total_seconds(),
-        verify=network.tls_context(bundle) if bundle else True,
-        # No transport of its own: not through the proxy that the environment names.
-        mounts={f"all://{urlsplit(url).hostname}": None for url in ours},
-    )
 
 
 def _valid(logins: Iterable[str]) -> list[str]:

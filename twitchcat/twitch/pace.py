@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from twitchcat.errors import NetworkError
+from twitchcat.errors import Interrupted
 
-#: Waits so many seconds, or raises NetworkError as soon as the event is set.
+#: Waits so many seconds, or raises Interrupted as soon as the event is set.
 Pause = Callable[[float, threading.Event | None], None]
 
 
 def pause(seconds: float, stop: threading.Event | None) -> None:
-    """Wait `seconds`. Raises NetworkError at once when `stop` is set."""
+    """Wait `seconds`. Raises Interrupted at once when `stop` is set."""
     if stop is None:
         time.sleep(max(seconds, 0))
     elif stop.wait(max(seconds, 0)):
-        raise NetworkError("stopped while waiting for Twitch")
+        raise Interrupted("stopped while waiting for Twitch")
 
 
 class Transient(Exception):
@@ -49,7 +49,7 @@ class Pace:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def wait(self, stop: threading.Event | None = None) -> None:
-        """Wait for this caller's turn. Raises NetworkError when `stop` is set meanwhile."""
+        """Wait for this caller's turn. Raises Interrupted when `stop` is set meanwhile."""
         with self._lock:
             now = self.clock()
             turn = max(now, self._free_at)

@@ -32,7 +32,7 @@ from twitchcat.errors import (
     TwitchError,
 )
 from twitchcat.twitch.entities import LiveState
-from twitchcat.twitch.session import brief
+from twitchcat.twitch.session import brief, without_queries
 from twitchcat.twitch.variants import Variant, choose_variant
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def resolve(
         try:
             urls, restricted = _step_by_step(streamlink, login)
         except (AttributeError, TypeError, ValueError) as error:
-            _warn_once(repr(error))
+            _warn_once(without_queries(repr(error)))
             urls, restricted = _publicly(streamlink, login)
         except NoStreamsError:  # no token: nobody is there, or nobody of that name
             raise absent(login, live_state) from None
@@ -134,7 +134,7 @@ class _UsherRefusedError(Exception):
     """Usher, which names the playlists, answered 4xx."""
 
     def __init__(self, status: int, body: str) -> None:
-        super().__init__(f"{status} {body[:500]}")
+        super().__init__(f"{status} {without_queries(body[:500])}")
         self.status = status
         self.body = body
 
@@ -238,7 +238,7 @@ def _restricted(said: list[str]) -> list[str]:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (brief(error).splitlines() or [type(error).__name__])[0]
 
 
 class _Listener(logging.Handler):
@@ -249,7 +249,7 @@ class _Listener(logging.Handler):
         self.mine = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = without_queries(record.getMessage())
         said: list[str] | None = getattr(self.mine, "said", None)
         if said is not None and record.levelno >= logging.WARNING and record.name.endswith("plugins.twitch"):
             said.append(text)

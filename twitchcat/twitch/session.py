@@ -6,6 +6,7 @@ what is dear, TLS above all, and urllib3's pools are made for threads: they sit 
 sessions share.
 """
 
+import io
 import logging
 import re
 import threading
@@ -13,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -27,10 +28,14 @@ from twitchcat.twitch.pace import Transient, backing_off, pause
 
 log = logging.getLogger(__name__)
 
-_POOLS = 64  # hosts with connections kept open: Twitch spreads playlists and segments over many
-_CONNECTIONS = 64  # kept open to one host
+# Its warnings quote addresses whole, access tokens included; one says that a pool of connections is full,
+# which only costs a new connection the next time.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
 _READ_BYTES = 65_536
+_PLUGIN_LIMIT = 4 * 1024**2  # bytes of an answer that streamlink's plugin asks for; most have some KB
 _ATTEMPTS = 3  # of one read
+_QUERY = re.compile(r"(?<=\S)\?[^\s?]*=\S*")
 _OBJECT = re.compile(r"<urllib3[^>]*>:?\s*|HTTPS?Connection(Pool)?\([^)]*\):\s*")
 
 
@@ -60,38 +65,6 @@ class _ServerError(Transient):
         self.answer = answer
 
 
-class RewritingAdapter(HTTPAdapter):
-    """Sends every request to one base URL instead; the answer looks as if it came from the original.
-
-    Path, query and the Host header stay the original's, so that a station can tell the hosts apart. The
-    answer bears the original address: streamlink completes relative addresses with it and compares schemes.
-    """
-
-    def __init__(self, base: str) -> None:
-        super().__init__(pool_connections=_POOLS, pool_maxsize=_CONNECTIONS)
-        self._base = urlsplit(base.rstrip("/"))
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a copy of the request to the base URL."""
-        original = urlsplit(str(request.url))
-        sent = request.copy()
-        sent.headers["Host"] = original.netloc
-        sent.url = urlunsplit(
-            (self._base.scheme, self._base.netloc, self._base.path + original.path, original.query, "")
-        )
-        response = super().send(sent, *args, **kwargs)
-        response.url = str(request.url)
-        response.request = request
-        return response
-
-
-def shared_adapter(rewrite: str | None) -> HTTPAdapter:
-    """Return the adapter whose connections all sessions share, rewriting to `rewrite` if given."""
-    if rewrite:
-        return RewritingAdapter(rewrite)
-    return HTTPAdapter(pool_connections=_POOLS, pool_maxsize=_CONNECTIONS)
-
-
 class StreamSession:
     """One streamlink session: `streamlink` for its plugin, `fetch` for everything else.
 
@@ -99,7 +72,8 @@ class StreamSession:
     """
 
     def __init__(self, settings: TwitchSettings, adapter: HTTPAdapter, stop: threading.Event) -> None:
-        self.bytes_fetched = 0  #: body bytes that came over the wire so far
+        self._counting = threading.Lock()
+        self._fetched = self._taken = 0
         self._timeout_s = settings.timeout.total_seconds()
         self._stop = stop
         options: dict[str, Any] = {
@@ -114,7 +88,23 @@ class StreamSession:
         for scheme in ("https://", "http://"):
             # Not streamlink's own mount: it would take the socket options away from connections in use.
             requests.Session.mount(self._http, scheme, adapter)
-        self._http.hooks["response"].append(self._count)
+        self._http.max_redirects = 3  # each may take its time
+        self._http.hooks["response"].append(self._take_in)
+
+    @property
+    def bytes_fetched(self) -> int:
+        """Body bytes that came over the wire so far."""
+        return self._fetched
+
+    def take_bytes(self) -> int:
+        """Return the body bytes that came since the last call, from any thread; each byte only once."""
+        with self._counting:
+            came, self._taken = self._fetched - self._taken, self._fetched
+            return came
+
+    def _count(self, length: int) -> None:
+        with self._counting:
+            self._fetched += length
 
     def fetch(self, url: str, *, limit: int, byte_range: tuple[int, int] | None = None) -> Answer:
         """GET `url`, or its bytes [start, stop). Every status is an answer.
@@ -139,7 +129,7 @@ class StreamSession:
         return answer
 
     def _once(self, url: str, headers: dict[str, str], limit: int) -> Answer:
-        host = urlsplit(url).hostname
+        host = urlsplit(url).hostname or "an address without a host"
         deadline = time.monotonic() + self._timeout_s
         try:
             response: requests.Response = self._http.get(
@@ -158,9 +148,9 @@ class StreamSession:
         except (urllib3.exceptions.IncompleteRead, urllib3.exceptions.ProtocolError) as error:
             raise Transient(f"{host} broke off its answer") from Incomplete(str(error))
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Transient(f"{host} could not be read: {error}") from error
+            raise Transient(f"{host} could not be read: {brief(error)}") from error
         finally:
-            self.bytes_fetched += response.raw.tell()
+            self._count(response.raw.tell())
             response.close()
         return Answer(url=response.url, status=response.status_code, headers=response.headers, body=body)
 
@@ -178,12 +168,30 @@ class StreamSession:
                 raise TimeoutError
         return bytes(parts)
 
-    def _count(self, response: requests.Response, *_: Any, **request: Any) -> None:
-        if not request.get("stream"):  # streamlink's own requests; `fetch` counts its own
-            self.bytes_fetched += len(response.content)
+    def _take_in(self, response: requests.Response, *_: Any, **request: Any) -> None:
+        """Read an answer that requests would read by itself: all of streamlink's own, and every redirect.
+
+        Bounded in time and size, which requests does not do. What is raised is what requests would raise.
+        """
+        if request.get("stream") and not response.is_redirect:
+            return  # `fetch` reads it
+        try:
+            body = self._body(response, _PLUGIN_LIMIT, time.monotonic() + self._timeout_s)
+        except TooLarge:
+            raise requests.RequestException(
+                f"an answer is longer than {_PLUGIN_LIMIT >> 20} MiB", request=response.request
+            ) from None
+        except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
+            raise requests.ReadTimeout(error, request=response.request) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise requests.ConnectionError(error, request=response.request) from error
+        finally:
+            self._count(response.raw.tell())
+            response.raw.close()
+        response.raw = urllib3.HTTPResponse(body=io.BytesIO(body), preload_content=False)
 
 
-def _unreachable(host: str | None, error: OSError) -> Exception:
+def _unreachable(host: str, error: OSError) -> Exception:
     cause = getattr(error, "err", None)  # streamlink keeps what requests raised there
     if isinstance(cause, requests.Timeout):
         return NetworkError(f"{host} did not answer in time")
@@ -191,6 +199,16 @@ def _unreachable(host: str | None, error: OSError) -> Exception:
 
 
 def brief(error: BaseException) -> str:
-    """Say in a few words what went wrong, without the addresses of urllib3's objects."""
-    text = str(error) or type(error).__name__
-    return _OBJECT.sub("", text)
+    """Say in a few words what went wrong.
+
+    Without the addresses of urllib3's objects, and without what addresses on the web carry: access tokens.
+    """
+    inner = error.args[0] if error.args else None
+    if isinstance(inner, urllib3.exceptions.MaxRetryError) and inner.reason is not None:
+        error = inner.reason  # the rest of its text is the address
+    return _OBJECT.sub("", without_queries(str(error) or type(error).__name__))
+
+
+def without_queries(text: str) -> str:
+    """Return the text with the query of every address in it cut off: usher's hold signature and token."""
+    return _QUERY.sub("?…", text)

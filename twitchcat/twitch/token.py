@@ -12,9 +12,12 @@ import httpx
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from twitchcat.config import TwitchSettings
-from twitchcat.errors import ConfigError, CredentialsRefused, TwitchError
+from twitchcat.errors import ConfigError, CredentialsRefused, TwitchcatError, TwitchError
 
 WHERE_TO_GET_THEM = "Create an application at https://dev.twitch.tv/console to get both."
+
+#: For so long a failure to get a token is everyone's: those who waited for it do not each repeat it.
+_FAILED_S = 5.0
 
 #: Sends a request to the token endpoint, backing off; raises NetworkError.
 Send = Callable[[], httpx.Response]
@@ -41,24 +44,37 @@ class AppToken:
     clock: Callable[[], float] = time.monotonic
     _token: SecretStr | None = field(default=None, init=False)
     _renew_at: float = field(default=float("inf"), init=False)
+    _failure: TwitchcatError | None = field(default=None, init=False)
+    _failed_until: float = field(default=float("-inf"), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def get(self) -> SecretStr:
         """Return the token, fetching it the first time and shortly before it ends.
 
-        Raises CredentialsRefused, TwitchError, NetworkError.
+        Raises CredentialsRefused, TwitchError, NetworkError: for some seconds the same one to everybody.
         """
         with self._lock:
             if self._token is None or self.clock() >= self._renew_at:
-                self._token = self._fetch()
+                self._token = self._fetch_or_fail()
             return self._token
 
     def renew(self, refused: SecretStr) -> SecretStr:
         """Return a newer token than the refused one; one thread fetches it, the others get the same."""
         with self._lock:
             if self._token is None or self._token == refused:
-                self._token = self._fetch()
+                self._token = self._fetch_or_fail()
             return self._token
+
+    def _fetch_or_fail(self) -> SecretStr:
+        if self._failure is not None and self.clock() < self._failed_until:
+            raise type(self._failure)(str(self._failure)) from self._failure
+        try:
+            token = self._fetch()
+        except TwitchcatError as error:
+            self._failure, self._failed_until = error, self.clock() + _FAILED_S
+            raise
+        self._failure = None
+        return token
 
     def _fetch(self) -> SecretStr:
         answer = self.send()

@@ -10,6 +10,7 @@ from pathlib import Path
 from twitchcat.config import Settings
 from twitchcat.dataset.collect import image_store
 from twitchcat.dataset.database import Database, open_database
+from twitchcat.dataset.identity import bind
 from twitchcat.dataset.images import ImageStore
 from twitchcat.dataset.importing.categories import LOCAL, resolve
 from twitchcat.dataset.importing.footage import Footage, Listing, Problem
@@ -71,9 +72,11 @@ def open_and_import(
         if settings.twitch.client_id and settings.twitch.client_secret:
             twitch = stack.enter_context(HelixClient(settings.twitch, stop=stop))
         categories = resolve(database, wanted, twitch)
+        store = image_store(settings)
+        bind(database, store)
         report = import_footage(
             database,
-            image_store(settings),
+            store,
             settings,
             listing,
             categories=categories,
