@@ -71,7 +71,7 @@ class NetworkModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told(Observer):
+class Told(Observer):
     """Passes each epoch on as a line."""
 
     name: str
@@ -88,10 +88,8 @@ class _Told(Observer):
 
     def epoch(self, row: Epoch) -> None:
         """Say how it went."""
-        self.note(
-            f"{self.name}: {row.stage} {row.epoch}/{row.epochs}, loss {row.train_loss:.3f},"
-            f" validation {row.val_accuracy:.3f}"
-        )
+        checked = "" if row.val_accuracy is None else f", validation {row.val_accuracy:.3f}"
+        self.note(f"{self.name}: {row.stage} {row.epoch}/{row.epochs}, loss {row.train_loss:.3f}{checked}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +115,6 @@ class FitTrainer:
         place = Workplace(
             images=self.images, cache=self.folder / "pictures", folder=folder, device=self.device
         )
-        observer = _Told(name=f"{backbone}, {name}", note=self.note)
+        observer = Told(name=f"{backbone}, {name}", note=self.note)
         outcome = fit(snapshot, spec, recipe, place, heads=heads, observer=observer, stop=self.stop)
         return {head: NetworkModel(one.network, snapshot) for head, one in outcome.fitted.items()}
