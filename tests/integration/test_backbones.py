@@ -140,6 +140,9 @@ def test_embeddings_are_computed_once(
 
     kept = load_embeddings(database, encoder, [frame.frame_id for frame in frames])
     assert kept.shape == (len(frames), network.embedding)
+    assert kept.dtype == np.float32
+    back = load_embeddings(database, encoder, [frame.frame_id for frame in reversed(frames)])
+    assert np.array_equal(back[::-1], kept)
     lengths = {frame.frame_id for frame in frames}
     with database.begin(read_only=True) as connection:
         assert set(connection.execute(text("SELECT frame_id FROM embeddings")).scalars()) == lengths

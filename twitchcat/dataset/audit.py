@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from twitchcat.dataset import schema
 from twitchcat.dataset.database import Database
 from twitchcat.dataset.deal import SPLITS
+from twitchcat.dataset.embeddings import read_vector, sent_vector
 from twitchcat.dataset.locks import lock_images_for_removal
 from twitchcat.dataset.snapshot import Split
 from twitchcat.errors import ConfigError
@@ -187,16 +188,15 @@ def _read_embeddings(database: Database, encoder: str) -> dict[Split, Fingerprin
     with database.begin(read_only=True) as connection:
         for split in SPLITS:
             rows = connection.execute(
-                select(frame.id, func.halfvec_send(embedding.vector).label("sent"))
+                select(frame.id, sent_vector().label("sent"))
                 .join(embedding, embedding.frame_id == frame.id)
                 .where(frame.split == split, embedding.encoder == encoder)
                 .order_by(frame.id)
             ).all()
             ids = np.array([row.id for row in rows], np.int64)
-            # As pgvector sends them: a header of four bytes, then big-endian halves. Lists of Python's floats
-            # would be twenty times as large.
-            halves = [np.frombuffer(row.sent, ">f2", offset=4) for row in rows]
-            vectors = np.stack(halves).astype(np.float32) if halves else np.empty((0, 0), np.float32)
+            vectors = (
+                np.stack([read_vector(row.sent) for row in rows]) if rows else np.empty((0, 0), np.float32)
+            )
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
             groups[split] = Fingerprints(ids, vectors / np.maximum(lengths, 1e-12))
     return groups

@@ -5,13 +5,27 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from twitchcat.dataset import schema
 from twitchcat.dataset.database import Database
 
 _AT_ONCE = 5000  # frames asked for in one query
+
+
+def sent_vector() -> ColumnElement[bytes]:
+    """The vector of an embedding as a column of a query, for `read_vector`.
+
+    As the server sends it: lists of Python's floats, which the column itself gives, would be twenty times as
+    large, and are not what every version of pgvector gives.
+    """
+    return func.halfvec_send(schema.Embedding.vector)
+
+
+def read_vector(sent: bytes) -> NDArray[np.float32]:
+    """The vector (D,) of what `sent_vector` selected: a header of four bytes, then big-endian halves."""
+    return np.frombuffer(sent, ">f2", offset=4).astype(np.float32)
 
 
 def stored_frames(database: Database, encoder: str) -> set[int]:
@@ -31,9 +45,9 @@ def load_embeddings(database: Database, encoder: str, frame_ids: Sequence[int]) 
     with database.begin(read_only=True) as connection:
         for begin in range(0, len(frame_ids), _AT_ONCE):
             part = list(frame_ids[begin : begin + _AT_ONCE])
-            query = select(row.frame_id, row.vector).where(row.encoder == encoder, row.frame_id.in_(part))
-            for frame_id, vector in connection.execute(query):
-                found[frame_id] = np.asarray(vector, np.float32)
+            query = select(row.frame_id, sent_vector()).where(row.encoder == encoder, row.frame_id.in_(part))
+            for frame_id, sent in connection.execute(query):
+                found[frame_id] = read_vector(sent)
     return np.stack([found[frame_id] for frame_id in frame_ids])
 
 
