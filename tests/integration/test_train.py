@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from twitchcat.cli.app import app
@@ -140,7 +141,13 @@ def test_a_run_that_was_stopped_is_found_and_brought_to_its_end(collected: Setti
     assert result["metrics"]["frame_accuracy"] == first["metrics"]["frame_accuracy"]
 
 
-def test_every_head_is_compared_on_the_same_test_split(collected: Settings) -> None:
+def test_every_head_is_compared_on_validation_and_only_the_one_asked_for_is_tested(
+    collected: Settings,
+) -> None:
+    with open_database(collected) as database, database.begin() as connection:
+        moved = text("UPDATE channels SET split = 'val' WHERE id = :channel")  # its frames go along
+        tested = sorted({frame.channel_id for frame in freeze(database).of("test")})
+        connection.execute(moved, [{"channel": channel} for channel in tested[:2]])
     *_, result = train(collected, "--compare-heads", "--no-register")
     assert [row["head"] for row in result["heads"]] == list(HEADS)
     for row in result["heads"]:
@@ -150,6 +157,10 @@ def test_every_head_is_compared_on_the_same_test_split(collected: Settings) -> N
     assert json.loads((folder / "heads.json").read_text()) == result["heads"]
     for head in HEADS:
         assert RecognitionModel.load(folder / "heads" / head / "model.onnx").metadata.head == head
+        assert json.loads((folder / "heads" / head / "metrics.json").read_text())["split"] == "val"
+        assert RecognitionModel.load(folder / "heads" / head / "model.onnx").metadata.metrics == {}
+    assert json.loads((folder / "metrics.json").read_text())["split"] == "test"
+    assert result["metrics"]["split"] == "test"
 
 
 def test_a_category_that_is_left_out_is_tested_as_unknown(collected: Settings) -> None:
@@ -167,6 +178,7 @@ def test_a_category_that_is_left_out_is_tested_as_unknown(collected: Settings) -
         pytest.param(["--device", "tpu"], "say auto, cpu or cuda", id="device"),
         pytest.param(["--target-accuracy", "95"], "as 0.95", id="accuracy in percent"),
         pytest.param(["--balance", "luck"], "sampling, weights or none", id="balance"),
+        pytest.param(["--compare-heads"], "has none", id="heads to compare without validation"),
         pytest.param(["--resume"], "no unfinished run", id="nothing to resume"),
     ],
 )

@@ -190,8 +190,8 @@ def print_result(result: RunResult, registered: Mapping[str, Any] | None) -> Non
 
 
 def heads_table(result: RunResult) -> Table:
-    """The heads that were compared, with 95 % intervals."""
-    table = Table(title="Heads over one backbone, on the test split (95 % intervals over channels)")
+    """The heads that were compared, with 95 % intervals; on validation, so that one may be chosen by it."""
+    table = Table(title="Heads over one backbone, on the validation split (95 % intervals over channels)")
     table.add_column("head")
     for column in ("frames right", "windows right", "macro F1 of windows", "calibration error"):
         table.add_column(column, justify="right")

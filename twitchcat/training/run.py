@@ -6,7 +6,7 @@ checkpoint.pt          what --resume goes on from
 curves.csv             a line per epoch
 model.onnx  card.md    the model and what is known of it
 metrics.json  classes.csv  report.html  and its plots
-heads/NAME/            the same of each head that was compared
+heads/NAME/            the same of each head that was compared, measured on validation
 heads.json             their table
 """
 
@@ -29,7 +29,12 @@ from twitchcat.recognition.metadata import ModelClass, ModelMetadata
 from twitchcat.recognition.model import RecognitionModel
 from twitchcat.training.card import accepted_metrics, model_card
 from twitchcat.training.curves import curves_csv
-from twitchcat.training.evaluate import Subject, calibrate_on_validation, evaluate_test
+from twitchcat.training.evaluate import (
+    Subject,
+    calibrate_on_validation,
+    evaluate_test,
+    evaluate_validation,
+)
 from twitchcat.training.export import export_onnx, write_metadata
 from twitchcat.training.fit import CHECKPOINT, Fitted, Workplace, fit
 from twitchcat.training.heads import HEADS
@@ -74,7 +79,7 @@ class RunResult:
     folder: Path
     epochs: tuple[Epoch, ...]
     evaluation: Evaluation | None  #: None: the snapshot has no test split
-    heads: dict[str, Evaluation]  #: of each head that was compared
+    heads: dict[str, Evaluation]  #: of each head that was compared, on the validation split
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -99,18 +104,23 @@ def plan(
 ) -> Plan:
     """Work out a run over a snapshot; `leave_out` names categories, `network` are fields of its spec.
 
-    Raises ConfigError for a category that is not there, a head that is none, or fewer than two categories.
+    Raises ConfigError for a category that is not there, a head that is none, fewer than two categories, or
+    heads to be compared without a validation split.
     """
     wanted = {name.casefold() for name in leave_out}
     left_out = [one for one in snapshot.classes if {one.id.casefold(), one.name.casefold()} & wanted]
     known = {key for one in left_out for key in (one.id.casefold(), one.name.casefold())}
     if missing := wanted - known:
         raise ConfigError(f"the dataset has no category {', '.join(sorted(missing))} with a split")
-    count = len(snapshot.classes) - len(left_out)
-    if count < 2:
+    if (count := len(snapshot.classes) - len(left_out)) < 2:
         raise ConfigError("a model tells at least two categories apart: collect or import more of them")
     if head not in HEADS:
         raise ConfigError(f"no head is called {head!r}; there are {', '.join(HEADS)}")
+    unknown = {one.id for one in left_out}
+    if compare_heads and all(frame.category_id in unknown for frame in snapshot.of("val")):
+        raise ConfigError(
+            "heads are compared on the validation split, and the dataset has none: collect more"
+        )
     return Plan(
         spec=NetworkSpec.preset(backbone, classes=count, head=head, **network),
         recipe=recipe,
@@ -206,7 +216,8 @@ def execute(
     for head in asked.heads:
         folder = place.folder / "heads" / head
         folder.mkdir(parents=True, exist_ok=True)
-        found = _finish(outcome.fitted[head], snapshot, asked, place.images, folder)
+        # Whoever chooses a head by the table must not have chosen by the test split.
+        found = _finish(outcome.fitted[head], snapshot, asked, place.images, folder, tested=False)
         if found is not None:
             compared[head] = found
     if compared:
@@ -224,8 +235,14 @@ def head_row(head: str, evaluation: Evaluation) -> dict[str, Any]:
     return {"head": head} | {name: metrics[name] for name in names if name in metrics}
 
 
-def _finish(fitted: Fitted, snapshot: Snapshot, asked: Plan, images: Path, folder: Path) -> Evaluation | None:
-    """Export a network into a folder, calibrate it on validation, evaluate it, write its card and report."""
+def _finish(
+    fitted: Fitted, snapshot: Snapshot, asked: Plan, images: Path, folder: Path, *, tested: bool = True
+) -> Evaluation | None:
+    """Export a network into a folder, calibrate it on validation, evaluate it, write its card and report.
+
+    It is evaluated on the test split, on validation if it is not `tested`; None: there is no such split. The
+    file's own metrics are those of the test split only, since promotion goes by them.
+    """
     spec = fitted.spec
     learned = {one.id for one in asked.classes(snapshot)}
     about = ModelMetadata(
@@ -246,7 +263,8 @@ def _finish(fitted: Fitted, snapshot: Snapshot, asked: Plan, images: Path, folde
     unfinished = folder / f".unfinished-{MODEL}"  # a model file is there once all of it is known
     try:
         export_onnx(fitted.network, spec, about, unfinished)
-        if any(frame.category_id in learned for frame in snapshot.of("val")):
+        validated = any(frame.category_id in learned for frame in snapshot.of("val"))
+        if validated:
             found = calibrate_on_validation(RecognitionModel.load(unfinished), snapshot, images)
             about = about.model_copy(
                 update={
@@ -257,10 +275,13 @@ def _finish(fitted: Fitted, snapshot: Snapshot, asked: Plan, images: Path, folde
             )
             write_metadata(unfinished, about)
         evaluation = None
-        if any(frame.split == "test" for frame in snapshot.frames):
+        if tested and any(frame.split == "test" for frame in snapshot.frames):
             evaluation = evaluate_test(Subject(file=unfinished, snapshot=snapshot), images)
             about = about.model_copy(update={"metrics": accepted_metrics(evaluation)})
             write_metadata(unfinished, about)
+        elif validated and not tested:
+            evaluation = evaluate_validation(RecognitionModel.load(unfinished), snapshot, images)
+        if evaluation is not None:
             write_report(folder, replace(evaluation, metadata=about), images=images)
         (folder / CARD).write_text(model_card(about, snapshot, evaluation), encoding="utf-8")
         unfinished.replace(folder / MODEL)
