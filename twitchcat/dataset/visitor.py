@@ -90,7 +90,9 @@ class Visitor:
         except (StoreError, CredentialsRefused) as error:
             return replace(report, outcome=Outcome.LOST, reason=error.reason, error=error, finished_at=_now())
         except Exception as odd:
-            log.exception("visit_failed", extra={"channel": order.channel.login})
+            # An interrupt closes everything under a visit that nobody waits for: no news.
+            if not self._stop.is_set():
+                log.exception("visit_failed", extra={"channel": order.channel.login})
             failure = TwitchcatError(f"a visit to {order.channel.login} failed: {odd!r}")
             return replace(
                 report, outcome=Outcome.LOST, reason=failure.reason, error=failure, finished_at=_now()
